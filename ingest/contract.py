@@ -1,0 +1,229 @@
+"""Feed contracts: what a source delivers, as its YAML file promises it.
+
+Source: <feeds folder>/<domain>/<feed>.yml. Everything about a feed follows from its contract: the raw table, the dbt
+source with its tests, the check of a delivered file's header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ingest.errors import ContractError
+
+ColumnType = Literal["text", "bigint", "integer", "numeric", "boolean", "date", "timestamptz"]
+Cadence = Literal["hourly", "daily", "weekly", "monthly", "irregular"]
+EVENT_TIME_TYPES: tuple[ColumnType, ...] = ("date", "timestamptz")
+
+# 40 characters: the name of a load's own table adds a suffix, and Postgres cuts names at 63 bytes.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+# Words that Postgres reserves: unquoted in a model they would mean something else (user), or nothing.
+RESERVED = frozenset(
+    """all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+    column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+    current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze
+    from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit
+    localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references
+    returning right select session_user similar some symmetric system_user table tablesample then to trailing true
+    union unique user using variadic verbose when where window with""".split()  # noqa: SIM905
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Column(_Strict):
+    """One column of the file, in the place where the file has it."""
+
+    name: Name
+    type: ColumnType
+    nullable: bool
+    description: Text
+    accepted_values: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Column:
+        if self.name in RESERVED:
+            raise ValueError(f"name: {self.name!r} is a reserved word of SQL")
+        if self.accepted_values is not None and self.type != "text":
+            raise ValueError("accepted_values: only a column of type text may have them")
+        if self.accepted_values is not None and (twice := _repeated(self.accepted_values)):
+            raise ValueError(f"accepted_values: listed twice: {', '.join(twice)}")
+        return self
+
+
+class Freshness(_Strict):
+    """How many days the newest delivery may be old."""
+
+    warn_after_days: Annotated[int, Field(gt=0)]
+    error_after_days: Annotated[int, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Freshness:
+        if self.error_after_days < self.warn_after_days:
+            raise ValueError("error_after_days: must not be below warn_after_days")
+        return self
+
+
+class Contract(_Strict):
+    """One feed: its columns and types, its key, its event time and its limits."""
+
+    feed: Name
+    domain: Name
+    description: Text
+    identity: Name | None = None
+    event_time: Name
+    user: Name
+    key: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
+    cadence: Cadence
+    freshness: Freshness
+    max_reject_rate: Annotated[float, Field(ge=0, le=1)]
+    columns: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
+
+    @model_validator(mode="after")
+    def _check(self) -> Contract:
+        names = self.column_names
+        known = f"columns: {', '.join(names)}"
+        faults = []
+        if re.search(r"_load_\d+$", self.feed):
+            faults.append("feed: a name that ends in _load_<number> is kept for the tables of large loads")
+        faults += [f"feed: {self.feed!r} is a reserved word of SQL"] if self.feed in RESERVED else []
+        faults += [f"columns: {name!r} is there twice" for name in _repeated(names)]
+        named = [("event_time", self.event_time), ("user", self.user)]
+        named += [(f"key[{place}]", name) for place, name in enumerate(self.key)]
+        faults += [f"{place}: {name!r} is no column; {known}" for place, name in named if name not in names]
+        faults += [f"key: {name!r} is there twice" for name in _repeated(self.key)]
+        if self.event_time in names:
+            column = self.column(self.event_time)
+            if column.type not in EVENT_TIME_TYPES:
+                faults.append(
+                    f"event_time: column {column.name!r} is of type {column.type};"
+                    f" accepted values: {', '.join(EVENT_TIME_TYPES)}"
+                )
+            if column.nullable:
+                faults.append(f"event_time: column {column.name!r} must not be nullable: without it a row has no day")
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The header that a delivered file must have."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def user_identity(self) -> str:
+        """Feeds of one identity share their user ids; it is the domain unless the contract names another."""
+        return self.identity or self.domain
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+def load_contracts(folder: Path) -> dict[str, Contract]:
+    """Read and check every contract below a folder.
+
+    Returns:
+        The contracts by feed, sorted by feed.
+
+    Raises:
+        ContractError: a file is no valid contract, or two describe one feed. The message names every fault of every
+            file: file, key, and the accepted values where there is a list of them.
+    """
+    if not folder.is_dir():
+        raise ContractError(f"{folder}: there is no such folder of feed contracts")
+    faults: list[str] = []
+    found: dict[str, tuple[Contract, str]] = {}
+    for path in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
+        shown = path.relative_to(folder).as_posix()
+        contract, file_faults = _read_contract(path)
+        if contract is not None:
+            expected = f"{contract.domain}/{contract.feed}.yml"
+            if shown != expected:
+                file_faults.append(f"feed, domain: say that this file is {expected}")
+            if contract.feed in found:
+                file_faults.append(f"feed: {contract.feed!r} is already described by {found[contract.feed][1]}")
+            found.setdefault(contract.feed, (contract, shown))
+        if file_faults:
+            faults += [f"{path}:", *(f"  {fault}" for fault in file_faults)]
+    if faults:
+        raise ContractError("\n".join(faults))
+    return {feed: found[feed][0] for feed in sorted(found)}
+
+
+def _read_contract(path: Path) -> tuple[Contract | None, list[str]]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506  (a safe loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return None, [f"is no valid YAML: {' '.join(str(error).split())}"]
+    if not isinstance(content, dict):
+        return None, [f"must be a mapping with the keys {', '.join(Contract.model_fields)}"]
+    try:
+        return Contract.model_validate(content), []
+    except ValidationError as error:
+        return None, [fault for detail in error.errors() for fault in _explain(detail)]
+
+
+def _explain(detail: Any) -> list[str]:
+    """Turn one error of pydantic into lines of the form ``key path: what is wrong; accepted values: …``."""
+    path = _key_path(detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    explanations: dict[str, Callable[[], str]] = {
+        "extra_forbidden": lambda: f"unknown key; accepted keys: {', '.join(_keys_beside(detail['loc']))}",
+        "missing": lambda: "is missing" + _accepted_suffix(detail["loc"]),
+        "literal_error": lambda: f"{detail['input']!r} is not accepted" + _accepted_suffix(detail["loc"]),
+        "string_pattern_mismatch": lambda: (
+            f"{detail['input']!r} is no safe name; accepted: lower case letters, digits and _,"
+            " a letter first, at most 40 characters"
+        ),
+    }
+    if kind == "value_error":
+        prefix = f"{path}." if path else ""
+        return [f"{prefix}{line}" for line in str(context["error"]).splitlines()]
+    if kind in explanations:
+        return [f"{path}: {explanations[kind]()}"]
+    message = detail["msg"][0].lower() + detail["msg"][1:]
+    return [f"{path}: {message}, not {detail['input']!r}"]
+
+
+def _key_path(location: Iterable[str | int]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
+    nested: dict[str, type[BaseModel]] = {"columns": Column, "freshness": Freshness}
+    model = nested.get(str(location[0]), Contract) if len(location) > 1 else Contract
+    return model.model_fields
+
+
+def _accepted_suffix(location: tuple[str | int, ...]) -> str:
+    accepted: Mapping[str, Any] = {"type": ColumnType, "cadence": Cadence}
+    choices = get_args(accepted.get(str(location[-1])))
+    return f"; accepted values: {', '.join(choices)}" if choices else ""
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a mapping with one key twice, where YAML's own would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := _repeated(map(str, keys)):
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,37 @@
+"""What can go wrong while loading. ``transient`` says whether trying again may help without anybody's doing."""
+
+from __future__ import annotations
+
+
+class IngestError(Exception):
+    """Base of everything that ``ingest`` raises on purpose."""
+
+    transient = False
+
+
+class ContractError(IngestError):
+    """Feed contracts that cannot be used; the message lists every fault with its file and key."""
+
+
+class RawSchemaMismatchError(IngestError):
+    """A raw table is missing, or has other columns than its contract."""
+
+
+class WarehouseUnreachable(IngestError):  # noqa: N818  (it is a state of the world, not of the code)
+    """The connection was refused or lost, or the server is too busy: nothing was loaded, a retry may succeed."""
+
+    transient = True
+
+
+class FileRefused(IngestError):  # noqa: N818
+    """A file cannot be loaded as it is; the message is the reason, for whoever delivers the file."""
+
+
+class FileUnfinished(IngestError):  # noqa: N818
+    """A file changed or went away while it was read: its sender is not done, the next load takes it."""
+
+    transient = True
+
+
+class LoadStopped(IngestError):  # noqa: N818
+    """The caller was interrupted; the file under way was rolled back."""
