@@ -1,0 +1,108 @@
+{#
+    What changed since a model last looked.
+
+    raw._changed_days and raw._removed_users say what each load added, replaced or removed. A dbt command first
+    freezes the loads it sees (`_batches`), so that every model of it works on the same loads, however many commit
+    meanwhile; a model records the loads it has consumed (`_consumed_loads`) in the transaction that builds it.
+    Not a highest id: parallel loads commit out of order.
+#}
+{% macro state(table) %}{{ generate_schema_name('dwh', none) | trim }}.{{ table }}{% endmacro %}
+
+{% macro freeze_loads() %}
+    {% if execute and flags.WHICH in ('run', 'build') %}
+        create schema if not exists {{ generate_schema_name('dwh', none) | trim }};
+        create table if not exists {{ state('_batches') }} (
+            invocation_id text primary key, load_ids bigint [] not null, started_at timestamptz not null default now()
+        );
+        create table if not exists {{ state('_consumed_loads') }} (
+            model text, load_id bigint, primary key (model, load_id)
+        );
+        create table if not exists {{ state('_model_versions') }} (model text primary key, version text not null);
+        delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
+        insert into {{ state('_batches') }} (invocation_id, load_ids)
+        select '{{ invocation_id }}', coalesce(array_agg(load_id), '{}') from raw._loads where status <> 'refused'
+    {% endif %}
+{% endmacro %}
+
+{# Post-hook of every dwh model, in its transaction. `--empty` builds consume nothing. #}
+{% macro record_loads() %}
+    {% if model.config.materialized == 'incremental' %}
+        {% if not is_incremental() or flags.EMPTY %}
+            delete from {{ state('_consumed_loads') }} where model = '{{ this.name }}';
+        {% endif %}
+        {% if not flags.EMPTY %}
+            insert into {{ state('_consumed_loads') }} (model, load_id)
+            select '{{ this.name }}', unnest(load_ids) from {{ state('_batches') }}
+            where invocation_id = '{{ invocation_id }}'
+            on conflict do nothing;
+        {% endif %}
+        {% if config.meta_get('versioned_by') %}
+            insert into {{ state('_model_versions') }} (model, version)
+            values ('{{ this.name }}', '{{ seed_version(config.meta_get('versioned_by')) }}')
+            on conflict (model) do update set version = excluded.version;
+        {% endif %}
+    {% endif %}
+{% endmacro %}
+
+{# Ids of the frozen loads of a feed that `this` has not consumed. #}
+{% macro pending_loads(feeds) %}
+    {% set query %}
+        select loads.load_id from raw._loads as loads
+        where loads.feed in ('{{ feeds | join("', '") }}')
+            and loads.load_id = any((select load_ids from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}')::bigint [])
+            and not exists (
+                select 1 from {{ state('_consumed_loads') }} as consumed
+                where consumed.model = '{{ this.name }}' and consumed.load_id = loads.load_id
+            )
+        order by loads.load_id
+    {% endset %}
+    {% do return(run_query(query).columns[0].values() | list if execute and this and is_incremental() else []) %}
+{% endmacro %}
+
+{# The event days that pending loads of the feeds touched, as date literals: a literal reaches raw's index, a subquery does not. #}
+{% macro changed_days(feeds) %}
+    {%- set loads = pending_loads(feeds) -%}
+    {%- if loads -%}
+        {%- set query -%}
+            select distinct event_date from raw._changed_days
+            where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ loads | join(', ') }}) order by event_date
+        {%- endset -%}
+        {%- for day in run_query(query).columns[0].values() -%}
+            date '{{ day }}'{{ ', ' if not loop.last }}
+        {%- else -%}
+            cast(null as date)
+        {%- endfor -%}
+    {%- else -%}
+        cast(null as date)
+    {%- endif -%}
+{% endmacro %}
+
+{# The users with a row that pending loads added, changed or removed: a subquery of one column, user_id. #}
+{% macro changed_users(user_columns) %}
+    {%- set feeds = user_columns.keys() | list -%}
+    {%- set all_loads = pending_loads(feeds) or [-1] -%}
+    {%- for feed in feeds %}
+        select {{ clean_text('cast(' ~ user_columns[feed] ~ ' as text)') }} as user_id
+        from raw.{{ feed }}
+        where _load_id in ({{ pending_loads([feed]) or [-1] | join(', ') }})
+        union
+    {%- endfor %}
+        select user_id from raw._removed_users
+        where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ all_loads | join(', ') }})
+{%- endmacro %}
+
+{# A fingerprint of a seed's rows: a model that depends on it as a whole is rebuilt when it changes. #}
+{% macro seed_version(seed) %}
+    {% set query %}
+        select coalesce(md5(string_agg(rules::text, '|' order by rules::text collate "C")), '') from {{ ref(seed) }} as rules
+    {% endset %}
+    {% do return(run_query(query).columns[0].values()[0] if execute else '') %}
+{% endmacro %}
+
+{# Whether the seed that `this` depends on as a whole is another than at its last build. #}
+{% macro is_outdated() %}
+    {% if not (execute and this and is_incremental()) %}{% do return(false) %}{% endif %}
+    {% set query %}select version from {{ state('_model_versions') }} where model = '{{ this.name }}'{% endset %}
+    {% set versions = run_query(query).columns[0].values() %}
+    {% do return(versions | length == 0 or versions[0] != seed_version(config.meta_get('versioned_by'))) %}
+{% endmacro %}

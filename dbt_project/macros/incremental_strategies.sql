@@ -1,0 +1,33 @@
+{#
+    rebuild_days: every changed day (meta.feeds, meta.day_column) is deleted and inserted again whole, so that late,
+    replaced and erased rows come out right, a day that lost its last row included.
+#}
+{% macro get_incremental_rebuild_days_sql(arguments) %}
+    delete from {{ arguments['target_relation'] }}
+    where {{ config.meta_get('day_column') }} in ({{ changed_days(config.meta_get('feeds')) }});
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
+{#
+    rebuild_users: every row of each changed user (meta.user_columns: the user column of each feed) is deleted and
+    inserted again; all of them when the seed meta.versioned_by has changed. The users of the new rows are deleted
+    too: a load that is replaced while the model runs may have changed the set, and a row must never stand twice.
+#}
+{% macro get_incremental_rebuild_users_sql(arguments) %}
+    {% if config.meta_get('versioned_by') and is_outdated() %}
+        delete from {{ arguments['target_relation'] }};
+    {% else %}
+        delete from {{ arguments['target_relation'] }}
+        where user_id in (
+            {{ changed_users(config.meta_get('user_columns')) }}
+            union
+            select user_id from {{ arguments['temp_relation'] }}
+        );
+    {% endif %}
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
+{% macro insert_rows(arguments) %}
+    {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') %}
+    insert into {{ arguments['target_relation'] }} ({{ columns }}) select {{ columns }} from {{ arguments['temp_relation'] }};
+{% endmacro %}

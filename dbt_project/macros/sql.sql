@@ -1,0 +1,64 @@
+{# The SQL that Postgres and Spark say differently; models stay portable by calling these. #}
+
+{# The UTC calendar day of an instant. raw carries a BRIN index on exactly this expression. #}
+{% macro utc_date(instant) %}{{ adapter.dispatch('utc_date')(instant) }}{% endmacro %}
+{% macro default__utc_date(instant) %}cast({{ instant }} at time zone 'UTC' as date){% endmacro %}
+
+{# The first day of a date's calendar month. #}
+{% macro month_start(day) %}cast(date_trunc('month', cast({{ day }} as timestamp)) as date){% endmacro %}
+
+{# Text without surrounding white space; blank is null. #}
+{% macro clean_text(column) %}{{ adapter.dispatch('clean_text')(column) }}{% endmacro %}
+{% macro default__clean_text(column) %}nullif(trim(both e' \t\r\n\f\x0b' from {{ column }}), ''){% endmacro %}
+
+{# Whole microseconds from one instant to another: integers, so that sums do not depend on their order. #}
+{% macro microseconds_between(start, end) %}{{ adapter.dispatch('microseconds_between')(start, end) }}{% endmacro %}
+{% macro default__microseconds_between(start, end) -%}
+    cast(extract(epoch from ({{ end }} - {{ start }})) * 1000000 as bigint)
+{%- endmacro %}
+
+{# The instant that lies whole microseconds before another. #}
+{% macro microseconds_before(instant, microseconds) %}{{ adapter.dispatch('microseconds_before')(instant, microseconds) }}{% endmacro %}
+{% macro default__microseconds_before(instant, microseconds) -%}
+    {{ instant }} - {{ microseconds }} * interval '1 microsecond'
+{%- endmacro %}
+
+{# Hours, rounded to ten places (below a microsecond), from microseconds. #}
+{% macro hours(microseconds) %}round(cast({{ microseconds }} as numeric) / 3600000000, 10){% endmacro %}
+
+{#
+    A hashed key that is never null: each part is its length and text, or `n` where it is null, so that
+    no two different lists of parts meet. Instants go in as UTC text, whatever the session's time zone.
+#}
+{% macro surrogate_key(parts) %}{{ adapter.dispatch('surrogate_key')(parts) }}{% endmacro %}
+{% macro default__surrogate_key(parts) -%}
+    cast(md5(
+        {%- for part in parts %}
+        coalesce(length(cast({{ part }} as text)) || ':' || cast({{ part }} as text), 'n')
+        {%- if not loop.last %} || '|' ||{% endif %}
+        {%- endfor %}
+    ) as uuid)
+{%- endmacro %}
+
+{# An instant as text in UTC, to the microsecond, for keys. #}
+{% macro utc_text(instant) %}{{ adapter.dispatch('utc_text')(instant) }}{% endmacro %}
+{% macro default__utc_text(instant) %}to_char({{ instant }} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'){% endmacro %}
+
+{# Every day from one to another, both included, as rows of `column`; none where a bound is null. #}
+{% macro date_spine(first_day, last_day, column) %}{{ adapter.dispatch('date_spine')(first_day, last_day, column) }}{% endmacro %}
+{% macro default__date_spine(first_day, last_day, column) -%}
+    cast(generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval '1 day') as date) as {{ column }}
+{%- endmacro %}
+
+{# Parts of the ISO calendar: weeks start on Monday, and a week belongs to the year of its Thursday. #}
+{% macro week_start(day) %}cast(date_trunc('week', cast({{ day }} as timestamp)) as date){% endmacro %}
+{% macro iso_year(day) %}{{ adapter.dispatch('iso_year')(day) }}{% endmacro %}
+{% macro default__iso_year(day) %}extract(isoyear from {{ day }}){% endmacro %}
+{% macro iso_week(day) %}{{ adapter.dispatch('iso_week')(day) }}{% endmacro %}
+{% macro default__iso_week(day) %}extract(week from {{ day }}){% endmacro %}
+{% macro iso_weekday(day) %}{{ adapter.dispatch('iso_weekday')(day) }}{% endmacro %}
+{% macro default__iso_weekday(day) %}extract(isodow from {{ day }}){% endmacro %}
+
+{# Text ordered by its bytes, the same on every machine. #}
+{% macro byte_order(column) %}{{ adapter.dispatch('byte_order')(column) }}{% endmacro %}
+{% macro default__byte_order(column) %}{{ column }} collate "C"{% endmacro %}

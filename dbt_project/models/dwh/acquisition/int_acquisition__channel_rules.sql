@@ -1,0 +1,53 @@
+-- Grain: one row per channel, is_paid and rule of the rule table that a session of both can satisfy.
+with channels as (select * from {{ ref('dim_channels') }}),
+
+rules as (
+    select
+        priority,
+        upper({{ clean_text('channel') }}) as channel,
+        is_paid,
+        window_hours,
+        label
+    from {{ ref('attribution_rules') }}
+),
+
+named as (
+    select distinct channel from rules
+    where channel <> '*'
+),
+
+kinds as (
+    select
+        channel,
+        true as is_paid
+    from channels
+    union all
+    select
+        channel,
+        false as is_paid
+    from channels
+),
+
+matches as (
+    select
+        kinds.channel,
+        kinds.is_paid,
+        rules.priority,
+        rules.label,
+        cast(rules.window_hours * 3600000000 as bigint) as window_microseconds
+    from kinds
+    inner join rules on rules.is_paid is null or kinds.is_paid = rules.is_paid
+    where
+        kinds.channel = rules.channel
+        -- * stands for every channel that no rule names, whatever else that rule asks for
+        or (rules.channel = '*' and kinds.channel not in (select named.channel from named))
+),
+
+final as (
+    select
+        *,
+        priority = min(priority) over (partition by channel, is_paid) as is_first_rule
+    from matches
+)
+
+select * from final

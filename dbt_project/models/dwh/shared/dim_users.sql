@@ -1,0 +1,25 @@
+{{ config(tags=['shared'], indexes=[{'columns': ['identity', 'user_id'], 'unique': true}]) }}
+-- Grain: one row per identity and user.
+-- Feeds of one identity share their user ids; ids of different identities never meet.
+with sightings as (
+    select
+        '{{ source_identity('acquisition', 'sessions') }}' as identity,
+        user_id,
+        'acquisition' as domain_name,
+        least({{ utc_date('first_session_at') }}, {{ utc_date('first_registered_at') }}) as first_date,
+        greatest({{ utc_date('last_session_at') }}, {{ utc_date('last_registered_at') }}) as last_date
+    from {{ ref('dim_acquisition_users') }}
+),
+
+final as (
+    select
+        identity,
+        user_id,
+        string_agg(domain_name, ',' order by domain_name) as domains,
+        min(first_date) as first_date,
+        max(last_date) as last_date
+    from sightings
+    group by identity, user_id
+)
+
+select * from final

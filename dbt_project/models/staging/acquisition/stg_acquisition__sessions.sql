@@ -1,0 +1,15 @@
+-- Grain: one row per session: exact copies, within and across files, collapse to one.
+-- The day is part of the deduplication, so that one day can be read alone.
+with source as (select * from {{ source('acquisition', 'sessions') }}),
+
+final as (
+    select distinct
+        {{ utc_date('time_started') }} as session_started_date,
+        time_started as session_started_at,
+        cast(userid as text) as user_id,
+        is_paid,
+        upper({{ clean_text('medium') }}) as channel
+    from source
+)
+
+select * from final

@@ -1,0 +1,5 @@
+{# Every row meets the condition; a row for which it is null fails too. #}
+{% test rows_hold(model, condition) %}
+select * from {{ model }}
+where not coalesce({{ condition }}, false)
+{% endtest %}
