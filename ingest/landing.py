@@ -1,0 +1,99 @@
+"""What lies in the landing folder: deliveries, and whatever will not be loaded and why.
+
+Source: ``landing/<feed>/**/*.csv``. Nothing is lost silently: a file that no contract claims, or of a kind that
+cannot be loaded, is reported. Only hidden files and those whose name says that they are still being written
+(``.tmp``, ``.part``) are passed over.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+EXTENSIONS = (".csv",)
+UNFINISHED_EXTENSIONS = (".tmp", ".part")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A file to load; ``source_file`` is its path below the landing folder, with slashes."""
+
+    feed: str
+    path: Path
+    source_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What was found: ``deliveries`` to load, ``errors`` (path below landing, reason), ``warnings`` to show."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def find_deliveries(landing: Path, feed: str) -> Landing:
+    """Look through a feed's folder, in the order of the paths' names.
+
+    A link that leads out of the landing folder is an error: what it leads to was not delivered here.
+    """
+    root = landing.resolve()
+    deliveries: list[Delivery] = []
+    errors: list[tuple[str, str]] = []
+    warnings: list[str] = []
+    for path in _walk(root / feed):
+        name = path.name.lower()
+        shown = shown_path(path, root)
+        if name.endswith(UNFINISHED_EXTENSIONS):
+            continue
+        if not path.resolve().is_relative_to(root):
+            errors.append((shown, "leads out of the landing folder"))
+        elif not path.exists():
+            errors.append((shown, "is a link to nothing"))
+        elif path.is_dir():
+            warnings.append(f"{shown} is a link to a folder: not followed, its files count where they are")
+        elif not path.is_file():
+            warnings.append(f"{shown} is no regular file: not loaded")
+        elif not name.endswith(EXTENSIONS):
+            warnings.append(f"{shown} is of an unknown kind: not loaded (kinds that are: {', '.join(EXTENSIONS)})")
+        else:
+            deliveries.append(Delivery(feed, path, shown))
+    return Landing(tuple(deliveries), tuple(errors), tuple(warnings))
+
+
+def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:
+    """Warnings about what lies at the top of the landing folder and belongs to no feed."""
+    if not landing.is_dir():
+        return [f"{landing} does not exist: there is nothing to load"]
+    root = landing.resolve()
+    warnings = []
+    for path in sorted(root.iterdir()):
+        if path.name.startswith(".") or path.name in feeds:
+            continue
+        shown = shown_path(path, root)
+        if path.is_dir():
+            count = sum(1 for _ in _walk(path))
+            warnings.append(f"{shown}/ is the folder of no feed: its {count} files are not loaded (no such contract)")
+        elif not path.name.endswith(UNFINISHED_EXTENSIONS):
+            warnings.append(f"{shown} lies in no feed's folder: not loaded")
+    return warnings
+
+
+def shown_path(path: Path, root: Path) -> str:
+    """Path below the landing folder as text that every database can store, also where a name is not UTF-8."""
+    return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Files and links below a folder, hidden ones left out; a linked folder is yielded itself, not entered."""
+    if folder.is_symlink():
+        yield folder
+        return
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        for name in sorted([*files, *links]):
+            if not name.startswith("."):
+                yield Path(parent) / name
