@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
+from support.pipeline import Pipeline
 from support.postgres import PostgresServer, throwaway_postgres
 
 from growth.settings import ROLES, Warehouse
@@ -34,3 +36,17 @@ def warehouse(postgres_server: PostgresServer) -> Iterator[Warehouse]:
     yield Warehouse(postgres_server.host, postgres_server.port, database, postgres_server.user, passwords)
     with psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn:
         conn.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture(scope="session")
+def growth_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all tests that run dbt: what it has parsed, the next test need not parse again."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def pipeline(warehouse: Warehouse, growth_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A prepared warehouse and an empty landing folder."""
+    monkeypatch.setenv("GROWTH_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("GROWTH_HOME", str(growth_home))
+    return Pipeline(warehouse, tmp_path / "landing").prepare()

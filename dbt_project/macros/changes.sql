@@ -84,7 +84,7 @@
     {%- for feed in feeds %}
         select {{ clean_text('cast(' ~ user_columns[feed] ~ ' as text)') }} as user_id
         from raw.{{ feed }}
-        where _load_id in ({{ pending_loads([feed]) or [-1] | join(', ') }})
+        where _load_id in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
         union
     {%- endfor %}
         select user_id from raw._removed_users

@@ -11,11 +11,6 @@ rules as (
     from {{ ref('attribution_rules') }}
 ),
 
-named as (
-    select distinct channel from rules
-    where channel <> '*'
-),
-
 kinds as (
     select
         channel,
@@ -39,8 +34,14 @@ matches as (
     inner join rules on rules.is_paid is null or kinds.is_paid = rules.is_paid
     where
         kinds.channel = rules.channel
-        -- * stands for every channel that no rule names, whatever else that rule asks for
-        or (rules.channel = '*' and kinds.channel not in (select named.channel from named))
+        -- * stands for every channel that no rule above it names, whatever else that rule asks for
+        or (
+            rules.channel = '*'
+            and not exists (
+                select 1 from rules as above
+                where above.channel = kinds.channel and above.priority < rules.priority
+            )
+        )
 ),
 
 final as (

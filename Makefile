@@ -1,0 +1,85 @@
+# Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint format bench docs lock clean
+
+GROWTH := .venv/bin/growth
+LANDING := $${GROWTH_LANDING:-landing}
+UV_VERSION := 0.13.9
+# a package mirror that pip is set to is good for uv too
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+help: ## List the targets
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the whole DAG, and what came out
+	@$(GROWTH) sample --if-empty "$(LANDING)"
+	@$(GROWTH) run
+	@echo && echo "Which channel brought the registrations (mart.channel_attribution):"
+	@$(GROWTH) sql "select channel, registration_month, registration_count, round(registration_rate, 3) as registration_rate \
+	  from mart.channel_attribution order by registration_month, registration_count desc, channel"
+	@echo && echo "Next:  $(GROWTH) psql              query the marts as the read-only role analyst"
+	@echo "       $(GROWTH) status            what was loaded and published"
+	@echo "       $(GROWTH) up --ui           the same DAG in Airflow's web interface"
+	@echo "       land your own CSVs in landing/<feed>/, then $(GROWTH) run   (README.md, Your own files)"
+	@echo "       make down                       stop the embedded Postgres; data stay in .growth/"
+
+up: ## With Docker: start the stack and wait until every service is healthy
+	docker compose up --build --detach --wait --wait-timeout 300
+	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst)"
+
+down: ## Stop the stack of Docker and the embedded servers; data stay
+	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
+	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
+
+test: lint ## Lint, then unit, DAG, integration, golden and (with Docker) compose tests
+	.venv/bin/pytest tests/unit tests/dags tests/integration tests/golden tests/e2e
+
+lint: .venv/installed-dev ## Check style and types; changes nothing
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/sqlfluff lint --disable-progress-bar dbt_project
+
+format: .venv/installed-dev ## Format Python and SQL
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
+
+bench: .venv/installed-dev ## Measure loading against psql \copy, in one run
+	.venv/bin/python -m bench.load
+
+docs: .venv/installed ## Write the dbt docs (models, columns, lineage) to reports/dbt-docs
+	$(GROWTH) dbt docs generate --static --target prod
+	@mkdir -p reports/dbt-docs && cp "$${GROWTH_HOME:-.growth}/dbt/target-prod/static_index.html" reports/dbt-docs/index.html
+	@echo "Open reports/dbt-docs/index.html"
+
+lock: .venv/installed-dev ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml
+	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra dev -c requirements.lock \
+	  pyproject.toml -o requirements-dev.lock
+
+clean: ## Stop everything and remove .venv, .growth and caches; landing/ stays
+	@if [ -x $(GROWTH) ]; then $(GROWTH) down --purge; fi
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory .venv/bin/uv
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The first Python that fits; the check needs what venv needs (on Debian the package python3-venv).
+.venv/bin/uv:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then \
+	    echo "Making .venv with $$($$python --version)"; \
+	    $$python -m venv .venv && exec .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	  fi; \
+	done; echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian, Ubuntu: apt install python3-venv; or PYTHON=/path/to/python make ...)" >&2; exit 1

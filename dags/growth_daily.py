@@ -1,0 +1,34 @@
+"""# growth_daily: landed files → raw → staging → dwh → mart
+
+Loads what has landed since the last run, builds the layers and publishes the marts.
+
+**Gates.** Each layer's tests are a task of their own. A failed test of severity `error` stops everything after it, and
+the published marts stay as they were; its log names the test, how many rows fail, and the SQL that shows them.
+
+**Refused files.** A file that does not match its contract fails its feed's load task; the other files of the load stay.
+
+**Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
+
+**If it fails:** read the failed task's log, then docs/runbooks/growth_daily.md.
+"""
+
+import pendulum
+from airflow.sdk import DAG, Param, chain
+from growth_tasks.steps import RETRY_LOST_CONNECTIONS, gate, load_feeds, publish_marts, run_layer
+
+with DAG(
+    dag_id="growth_daily",
+    doc_md=__doc__,
+    schedule="0 4 * * *",  # the day's files have landed by 03:00 UTC
+    start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,  # incremental models assume one writer
+    default_args=RETRY_LOST_CONNECTIONS,
+    params={
+        "full_refresh": Param(False, type="boolean", description="Rebuild every incremental model from raw."),
+        "feeds": Param([], type="array", items={"type": "string"}, description="Feeds to load; empty for all."),
+    },
+    tags=["growth"],
+):
+    layers = [task for layer in ("staging", "dwh", "mart") for task in (run_layer(layer), gate(layer))]
+    chain(load_feeds(), gate("raw"), *layers, publish_marts())

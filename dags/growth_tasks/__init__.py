@@ -1,0 +1,1 @@
+"""Builders of the tasks that the DAGs in this folder wire together."""

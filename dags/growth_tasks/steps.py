@@ -1,0 +1,156 @@
+"""The steps of a run as Airflow tasks: load, gate, build, publish.
+
+The work is done by the packages ingest and growth, imported inside the tasks: the DAG processor reads this file often
+and needs none of them. Here stands what Airflow needs to know: which failures another try can mend.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Connection, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from growth.settings import Warehouse
+
+log = logging.getLogger(__name__)
+
+# Only a lost connection is retried (see fail_for_good): 2 + 4 + 8 s, so that a short restart of Postgres goes unnoticed.
+RETRY_LOST_CONNECTIONS = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=2),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(seconds=10),
+}
+
+
+class ConnectionLost(Exception):
+    """The warehouse could not be reached: the one failure that another try can mend."""
+
+
+def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a lost connection be retried; make every other failure final."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        import psycopg
+
+        from ingest.errors import WarehouseUnreachable
+
+        try:
+            return function(*args, **kwargs)
+        except (psycopg.OperationalError, WarehouseUnreachable, ConnectionLost):
+            raise
+        except AirflowFailException:
+            raise
+        except Exception as error:
+            log.exception("Not retried: only a lost connection is.")
+            raise AirflowFailException(str(error)) from error
+
+    return run
+
+
+def load_feeds() -> Any:
+    """A mapped task, one instance a feed, that loads what has landed."""
+    return load_feed.expand(feed=select_feeds())
+
+
+@task
+@fail_for_good
+def select_feeds() -> list[str]:
+    """Prepare the warehouse and name the feeds to load: those of the run's params, else all. Never none."""
+    from growth.settings import feeds_folder
+    from growth.warehouse import initialise
+    from ingest.contract import load_contracts
+
+    contracts = load_contracts(feeds_folder())
+    wanted = get_current_context()["params"]["feeds"] or list(contracts)
+    unknown = sorted(set(wanted) - set(contracts))
+    if unknown:
+        raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
+    initialise(warehouse(), contracts)
+    return list(wanted)
+
+
+@task(map_index_template="{{ feed_name }}")
+@fail_for_good
+def load_feed(feed: str) -> None:
+    """Load the new files of a feed into raw; files that are refused fail the task, the others stay."""
+    from growth.load import load
+
+    context = get_current_context()
+    context["feed_name"] = feed  # type: ignore[typeddict-unknown-key]
+    refused = [result for result in load(warehouse(), [feed], context["run_id"], log.info) if result.error]
+    if refused:
+        raise AirflowFailException(
+            f"{feed}: {len(refused)} refused, see above: " + ", ".join(r.source_file for r in refused)
+        )
+
+
+def gate(layer: str) -> Any:
+    """A task that runs the tests of a layer and fails when one of severity error fails."""
+
+    @task(task_id=f"gate_{layer}")
+    @fail_for_good
+    def run_gate() -> None:
+        from growth import dbt
+
+        result = dbt.test_layer(layer, warehouse())
+        _report(f"gate {layer}", result)
+        log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
+
+    return run_gate()
+
+
+def run_layer(layer: str) -> Any:
+    """A task that builds every model of a layer."""
+
+    @task(task_id=f"run_{layer}")
+    @fail_for_good
+    def build() -> None:
+        from growth import dbt
+
+        full_refresh = bool(get_current_context()["params"]["full_refresh"])
+        result = dbt.run_layer(layer, warehouse(), full_refresh=full_refresh)
+        _report(f"layer {layer}", result)
+
+    return build()
+
+
+@task
+@fail_for_good
+def publish_marts() -> dict[str, int]:
+    """Write the tested candidates over the published marts, in one transaction; returns rows per mart."""
+    from growth.publish import publish
+
+    publication = publish(warehouse(), get_current_context()["run_id"])
+    log.info("publication %s: %s", publication.publication_id, publication.row_counts)
+    return publication.row_counts
+
+
+def warehouse() -> Warehouse:
+    """The warehouse that the Airflow connection of that name points to, roles and passwords from the environment."""
+    from growth.settings import Warehouse
+
+    connection = Connection.get("warehouse")
+    at = Warehouse.at(connection.host or "127.0.0.1", connection.port or 5432)
+    return replace(at, database=connection.schema or at.database)
+
+
+def _report(what: str, result: Any) -> None:
+    """Log every failure and warning of a dbt command; raise when it failed."""
+    from growth import dbt
+
+    for failure in result.failures:
+        log.log(logging.WARNING if failure.status == "warn" else logging.ERROR, dbt.describe(failure))
+    if result.lost_connection:
+        raise ConnectionLost(f"{what}: the warehouse could not be reached.")
+    if not result.succeeded:
+        names = [failure.name for failure in result.failures if failure.status != "warn"]
+        raise AirflowFailException(f"{what} failed: {', '.join(names) or result.error}")

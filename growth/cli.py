@@ -1,0 +1,232 @@
+"""The command line ``growth``: results go to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import psycopg
+
+from growth import table
+from growth.settings import Warehouse, feeds_folder, growth_home, landing_folder
+
+GROUP_HELP = """\
+Growth Analytics: CSV exports become tested growth marts in Postgres.
+
+Files land in landing/<feed>/; `growth run` loads, tests, builds and publishes them. The warehouse is the one that
+WAREHOUSE_HOST, _PORT, _DB, _USER and _PASSWORD name, else an embedded Postgres, started when needed.
+"""
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not a result."""
+    click.echo(text, err=True)
+
+
+def connect() -> Warehouse:
+    """The warehouse of the environment, else the embedded one, started if it is not running."""
+    named = Warehouse.from_environment()
+    if named:
+        return named
+    from embedded.server import EmbeddedPostgres
+
+    return EmbeddedPostgres(growth_home()).start()
+
+
+def prepared() -> Warehouse:
+    """The warehouse, with its schemas, roles and raw tables there."""
+    from growth.warehouse import initialise
+    from ingest.contract import load_contracts
+
+    warehouse = connect()
+    initialise(warehouse, load_contracts(feeds_folder()))
+    return warehouse
+
+
+@click.group(help=GROUP_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Group of all commands."""
+
+
+@cli.command()
+def init() -> None:
+    """Create schemas, roles and raw tables where they are missing."""
+    warehouse = prepared()
+    say(f"The warehouse at {warehouse.host}:{warehouse.port}, database {warehouse.database}, is ready.")
+
+
+def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    from ingest.contract import load_contracts
+
+    known = list(load_contracts(feeds_folder()))
+    wanted = [feed.strip() for feed in (value or "").split(",") if feed.strip()]
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise click.BadParameter(f"no contract for {', '.join(unknown)}; there are: {', '.join(known)}")
+    return wanted
+
+
+feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
+
+
+@cli.command()
+@feeds_option
+def load(feeds: list[str]) -> None:
+    """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
+    from growth.load import load as load_files
+    from ingest.contract import load_contracts
+
+    warehouse = prepared()
+    run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    results = load_files(warehouse, feeds or load_contracts(feeds_folder()), run_id, say)
+    if any(result.error for result in results):
+        sys.exit(1)
+
+
+@cli.command()
+@click.option("--full-refresh", is_flag=True, help="Rebuild every incremental model from raw.")
+@feeds_option
+def run(full_refresh: bool, feeds: list[str]) -> None:
+    """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
+    from embedded.airflow import run_dag
+
+    warehouse = connect()
+    log_path = growth_home() / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
+    code = run_dag(growth_home(), warehouse, {"full_refresh": full_refresh, "feeds": feeds}, log_path)
+    if code == 0:
+        from growth.status import delivered_files, last_publication
+
+        if not delivered_files(warehouse):
+            say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
+        say(last_publication(warehouse))
+    sys.exit(code)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--users", default=2_000, show_default=True, type=click.IntRange(1), help="Users in the sample.")
+@click.option("--days", default=60, show_default=True, type=click.IntRange(1), help="Days the sample covers.")
+@click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same files.")
+@click.option("--if-empty", is_flag=True, help="Write nothing when FOLDER already holds files.")
+def sample(folder: Path, users: int, days: int, seed: int, if_empty: bool) -> None:
+    """Write realistic files of every feed below FOLDER (docs/data-card.md says what is in them)."""
+    from sample_data import write_sample
+
+    if if_empty and any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
+        say(f"{folder} already holds files; no sample data written.")
+        return
+
+    files = write_sample(folder, users=users, days=days, seed=seed, progress=say if sys.stderr.isatty() else None)
+    for feed in sorted({file.feed for file in files}):
+        rows = [file.row_count for file in files if file.feed == feed]
+        say(f"{folder / feed}: {len(rows)} files, {sum(rows):,} rows")
+
+
+@cli.command()
+def status() -> None:
+    """Show what was loaded, refused and published."""
+    from growth.status import report
+
+    for line in report(connect()):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
+def sql(query: str, style: str) -> None:
+    """Run QUERY as the read-only role analyst and print its rows."""
+    with psycopg.connect(connect().conninfo("analyst")) as conn:
+        cursor = conn.execute(query.encode())
+        if cursor.description:
+            click.echo(table.render([column.name for column in cursor.description], cursor.fetchall(), style), nl=False)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.option("--admin", is_flag=True, help="As the owner instead of the read-only analyst.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(admin: bool, arguments: Sequence[str]) -> None:
+    """Open psql on the warehouse: growth psql [--admin] -- PSQL-ARGUMENTS."""
+    from embedded.server import psql_binary
+
+    warehouse = connect()
+    role = warehouse.user if admin else "analyst"
+    binary = str(psql_binary())
+    address = {"PGHOST": warehouse.host, "PGPORT": str(warehouse.port), "PGDATABASE": warehouse.database}
+    login = {"PGUSER": role, "PGPASSWORD": warehouse.passwords[role]}
+    sys.stdout.flush()
+    os.execve(binary, [binary, *arguments], {**os.environ, **address, **login})  # noqa: S606
+
+
+@cli.command()
+@click.option("--ui", is_flag=True, help="Also start Airflow with its web interface.")
+def up(ui: bool) -> None:
+    """Start the embedded Postgres (and Airflow)."""
+    warehouse = prepared()
+    say(f"The warehouse listens on {warehouse.host}:{warehouse.port}, database {warehouse.database}.")
+    if ui:
+        from embedded.airflow import AirflowStack
+
+        AirflowStack(growth_home(), warehouse).up()
+
+
+@cli.command()
+@click.option("--purge", is_flag=True, help="Also delete the embedded Postgres with all its data.")
+def down(purge: bool) -> None:
+    """Stop what `up` started; data stay."""
+    from embedded.airflow import AirflowStack
+    from embedded.server import EmbeddedPostgres
+
+    AirflowStack(growth_home(), None).down()
+    EmbeddedPostgres(growth_home()).stop()
+    say("Stopped.")
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def dbt(arguments: Sequence[str]) -> None:
+    """Run any dbt command with connection and packages set; --target prod builds what the DAG builds."""
+    from growth.dbt import invoke
+
+    target = os.environ.get("DBT_TARGET", "dev")
+    result = invoke(arguments, prepared(), target)
+    sys.exit(0 if result.succeeded else 1)
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Only say whether they are stale; exit 1 if so.")
+def sources(check: bool) -> None:
+    """Write the dbt sources, with their tests, that follow from the feed contracts."""
+    from growth.settings import PROJECT_ROOT
+    from ingest.contract import load_contracts
+    from ingest.sources import stale_sources, write_sources
+
+    contracts = load_contracts(feeds_folder())
+    project = PROJECT_ROOT / "dbt_project"
+    stale = stale_sources(contracts, project)
+    if check:
+        for path in stale:
+            say(f"{path} is stale: run `growth sources`.")
+        sys.exit(1 if stale else 0)
+    write_sources(contracts, project)
+    say(f"{len(stale)} sources files written." if stale else "The sources files are up to date.")
+
+
+def main() -> None:
+    """Entry point: expected errors become one line and exit code 1."""
+    from embedded.errors import EmbeddedError
+    from growth.warehouse import WarehouseUnusable
+    from ingest.errors import IngestError
+
+    try:
+        cli()
+    except (EmbeddedError, IngestError, WarehouseUnusable, OSError) as error:
+        say(f"growth: {error}")
+        sys.exit(1)
+    except psycopg.Error as error:
+        say(f"growth: {str(error).strip()}")
+        sys.exit(1)

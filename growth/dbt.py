@@ -1,0 +1,130 @@
+"""The one place that runs dbt: project, profile, connection and state folders are set here and nowhere else.
+
+Every entry point (DAG, command line, tests) comes through :func:`invoke`, so no dbt command ever runs with
+half of its environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growth.settings import PROJECT_ROOT, Warehouse, growth_home
+
+LAYERS = ("staging", "dwh", "mart")
+LOST_CONNECTION = ("could not connect", "connection refused", "server closed the connection", "terminating connection")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailure:
+    """A model or test that failed or warned.
+
+    ``row_count`` is the number of failing rows of a test, None for an error; ``query`` shows them.
+    """
+
+    name: str
+    status: str
+    message: str
+    row_count: int | None
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class DbtResult:
+    """What one dbt command did; ``node_count`` is the models or tests that ran."""
+
+    succeeded: bool
+    node_count: int
+    failures: tuple[NodeFailure, ...]
+    error: str
+
+    @property
+    def lost_connection(self) -> bool:
+        """Whether it failed only because the warehouse could not be reached: worth another try."""
+        texts = [failure.message.lower() for failure in self.failures if failure.row_count is None]
+        texts = texts or [self.error.lower()]
+        return not self.succeeded and all(any(sign in text for sign in LOST_CONNECTION) for text in texts)
+
+
+def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
+    """The variables that a dbt command of this project needs."""
+    state = growth_home() / "dbt"
+    project = str(PROJECT_ROOT / "dbt_project")
+    return {
+        **warehouse.environment(),
+        "DBT_PROJECT_DIR": project,
+        "DBT_PROFILES_DIR": project,
+        "DBT_TARGET": target,
+        # a target folder each: what one has parsed is of no use to the other
+        "DBT_TARGET_PATH": str(state / f"target-{target}"),
+        "DBT_LOG_PATH": str(state / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def invoke(arguments: Sequence[str], warehouse: Warehouse, target: str = "prod") -> DbtResult:
+    """Run a dbt command in this process; what it prints goes to standard output.
+
+    Raises:
+        OSError: the state folder cannot be written.
+    """
+    from dbt.cli.main import dbtRunner  # takes two seconds to import
+
+    variables = environment(warehouse, target)
+    Path(variables["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
+    with _variables(variables):
+        outcome = dbtRunner().invoke(list(arguments))
+    results = list(getattr(outcome.result, "results", None) or [])
+    failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
+    return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""))
+
+
+def run_layer(layer: str, warehouse: Warehouse, *, full_refresh: bool = False, target: str = "prod") -> DbtResult:
+    """Build every model (and seed) of a layer."""
+    arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select", f"tag:{layer}"]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    return invoke(arguments, warehouse, target)
+
+
+def test_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+    """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
+
+    A test that compares two layers belongs to the later one: ``buildable`` leaves it out of the earlier.
+    """
+    selection = "source:*" if layer == "raw" else f"tag:{layer}"
+    arguments = ["test", "--exclude-resource-type", "unit_test", "--select", selection]
+    return invoke([*arguments, "--indirect-selection", "buildable"], warehouse, target)
+
+
+def describe(failure: NodeFailure) -> str:
+    """A failure as text: what failed, how many rows, and the SQL that shows them."""
+    if failure.row_count is None:
+        return f"{failure.status.upper()} {failure.name}: {failure.message}"
+    return f"{failure.status.upper()} {failure.name}: {failure.row_count} failing rows. See them with:\n{failure.query}"
+
+
+def _failure(result: Any) -> NodeFailure:
+    is_test = result.node.resource_type == "test" and result.status in ("fail", "warn")
+    query = "\n".join(line for line in (result.node.compiled_code or "").splitlines() if line.strip())
+    row_count = result.failures if is_test else None
+    return NodeFailure(result.node.name, str(result.status), str(result.message or ""), row_count, query)
+
+
+@contextlib.contextmanager
+def _variables(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the time of a dbt command."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,83 @@
+"""Where things are: the warehouse, its roles, the landing folder, the project.
+
+Source: the environment. Everything has a default that works on a developer's own machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT", Path(__file__).resolve().parent.parent))
+ROLES = ("ingest", "transform", "analyst")
+
+
+def growth_home() -> Path:
+    """Folder of everything that this machine keeps: embedded Postgres, logs, dbt artifacts."""
+    return Path(os.environ.get("GROWTH_HOME") or PROJECT_ROOT / ".growth").absolute()
+
+
+def landing_folder() -> Path:
+    """Folder that files are delivered to, one folder a feed."""
+    return Path(os.environ.get("GROWTH_LANDING") or PROJECT_ROOT / "landing").absolute()
+
+
+def feeds_folder() -> Path:
+    """Folder of the feed contracts."""
+    return Path(os.environ.get("GROWTH_FEEDS") or PROJECT_ROOT / "ingest" / "feeds").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """A Postgres (15 or newer) database and the passwords of the roles in it."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    passwords: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def from_environment(cls) -> Warehouse | None:
+        """The warehouse that ``WAREHOUSE_HOST`` names; None where it is not set: the embedded one."""
+        host = os.environ.get("WAREHOUSE_HOST")
+        if not host:
+            return None
+        return cls.at(host, int(os.environ.get("WAREHOUSE_PORT") or 5432))
+
+    @classmethod
+    def at(cls, host: str, port: int) -> Warehouse:
+        """A warehouse at an address, everything else from the environment."""
+        user = os.environ.get("WAREHOUSE_USER") or "growth"
+        passwords = {role: os.environ.get(f"WAREHOUSE_{role.upper()}_PASSWORD") or role for role in ROLES}
+        passwords[user] = os.environ.get("WAREHOUSE_PASSWORD") or "growth"
+        return cls(host, port, os.environ.get("WAREHOUSE_DB") or "growth", user, passwords)
+
+    def conninfo(self, role: str | None = None) -> str:
+        """Connection string for libpq, as the owner or as one of ``ROLES``."""
+        from psycopg.conninfo import make_conninfo
+
+        role = role or self.user
+        return make_conninfo(
+            host=self.host,
+            port=self.port,
+            dbname=self.database,
+            user=role,
+            password=self.passwords[role],
+            application_name="growth",
+            connect_timeout=10,
+            options="-c timezone=UTC -c datestyle=ISO,YMD",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead another process to this warehouse."""
+        return {
+            "WAREHOUSE_HOST": self.host,
+            "WAREHOUSE_PORT": str(self.port),
+            "WAREHOUSE_DB": self.database,
+            "WAREHOUSE_USER": self.user,
+            "WAREHOUSE_PASSWORD": self.passwords[self.user],
+            **{f"WAREHOUSE_{role.upper()}_PASSWORD": self.passwords[role] for role in ROLES},
+        }

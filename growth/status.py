@@ -1,0 +1,55 @@
+"""What was loaded, refused and published, as text."""
+
+from __future__ import annotations
+
+import psycopg
+
+from growth import table
+from growth.settings import Warehouse, feeds_folder
+from ingest.contract import load_contracts
+
+FEEDS = """
+select feed,
+    count(*) filter (where status = 'loaded') as files,
+    coalesce(sum(record_count) filter (where status = 'loaded'), 0)::bigint as records,
+    coalesce(sum(loaded_count) filter (where status = 'loaded'), 0)::bigint as loaded,
+    coalesce(sum(rejected_count) filter (where status = 'loaded'), 0)::bigint as rejected,
+    count(*) filter (where status = 'refused') as refused_files,
+    to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
+from raw._loads group by feed
+"""
+HEADERS = ("feed", "files", "records", "loaded", "rejected", "refused files", "last load (UTC)")
+REFUSED = "select source_file, error from raw._loads where status = 'refused' order by finished_at desc limit 10"
+PUBLICATION = """
+select published_at, as_of_date, row_counts from mart.publications order by publication_id desc limit 1
+"""
+
+
+def report(warehouse: Warehouse) -> list[str]:
+    """Lines about every feed, refused files and the last publication."""
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        if conn.execute("select to_regclass('raw._loads')").fetchone() == (None,):
+            return ["The warehouse is empty: land files and run `growth run`."]
+        loads = {row[0]: row for row in conn.execute(FEEDS)}
+        contracts = load_contracts(feeds_folder())
+        rows = [loads.get(feed, (feed, 0, 0, 0, 0, 0, None)) for feed in contracts]
+        refused = [f"REFUSED {path}: {error}" for path, error in conn.execute(REFUSED)]
+    return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse)]
+
+
+def delivered_files(warehouse: Warehouse) -> int:
+    """How many files have ever been delivered, refused ones included."""
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        row = conn.execute("select count(*) from raw._loads").fetchone()
+        return int(row[0]) if row else 0
+
+
+def last_publication(warehouse: Warehouse) -> str:
+    """One line about the newest publication."""
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        row = conn.execute(PUBLICATION).fetchone()
+    if row is None:
+        return "Nothing has been published yet."
+    published_at, as_of_date, row_counts = row
+    counts = ", ".join(f"{mart} {count:,}" for mart, count in row_counts.items())
+    return f"Published {published_at:%Y-%m-%d %H:%M} UTC, data up to {as_of_date or '(none)'}. Rows: {counts}."

@@ -1,0 +1,46 @@
+"""Rows of a query as text: an aligned table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+STYLES = ("table", "csv", "json")
+
+
+def render(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "table") -> str:
+    """Rows as text that ends with a line end; null is empty, in JSON ``null``."""
+    if style == "json":
+        objects = [dict(zip(columns, row, strict=True)) for row in rows]
+        return json.dumps(objects, indent=2, default=_plain, ensure_ascii=False) + "\n"
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    if style == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *cells])
+        return text.getvalue()
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    numeric = [
+        bool(rows) and all(isinstance(row[i], int | float | Decimal | None) for row in rows)
+        for i in range(len(columns))
+    ]
+    lines = [_line(columns, widths, numeric), "-+-".join("-" * width for width in widths)]
+    return "\n".join([*lines, *(_line(row, widths, numeric) for row in cells)]) + "\n"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    aligned = (
+        cell.rjust(width) if is_number else cell.ljust(width)
+        for cell, width, is_number in zip(cells, widths, numeric, strict=True)
+    )
+    return " | ".join(aligned).rstrip()
+
+
+def _plain(value: Any) -> Any:
+    """Numbers stay exact as text where a float could not hold them."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)

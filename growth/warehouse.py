@@ -1,0 +1,109 @@
+"""Prepare a Postgres for the warehouse: roles, schemas, privileges, the tables that no dbt model makes.
+
+Target: any Postgres 15 or newer whose database exists. Everything here can run again at any time.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from growth.settings import ROLES, Warehouse
+from ingest.contract import Contract
+from ingest.ddl import ensure_raw
+
+# schema → the role that owns it
+SCHEMAS = {
+    "raw": "ingest",
+    "staging": "transform",
+    "dwh": "transform",
+    "mart_candidate": "transform",
+    "mart": "transform",
+}
+# role → the schemas it may read, tables to come included
+READERS = {"transform": ("raw",), "analyst": ("dwh", "mart")}
+
+PUBLICATIONS = """
+create table if not exists mart.publications (
+    publication_id bigint generated always as identity primary key,
+    run_id text not null,
+    published_at timestamptz not null default now(),
+    as_of_date date,
+    rules_version text not null,
+    row_counts jsonb not null
+);
+comment on table mart.publications is 'One row per publication of the marts.';
+comment on column mart.publications.run_id is 'Run of the DAG that published.';
+comment on column mart.publications.as_of_date is 'Newest loaded day.';
+comment on column mart.publications.rules_version is 'Fingerprint of the attribution rules that labelled it.';
+comment on column mart.publications.row_counts is 'Rows per mart.'
+"""
+
+
+class WarehouseUnusable(Exception):
+    """The server cannot hold the warehouse; the text says what to change."""
+
+
+def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> None:
+    """Create roles, schemas, privileges and raw tables where they are missing; set passwords and UTC.
+
+    Raises:
+        WarehouseUnusable: the server is too old, or the owner may not create roles.
+        psycopg.OperationalError: no connection.
+    """
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        # two processes that initialise at once would trip over each other's catalog rows
+        conn.execute("select pg_advisory_xact_lock(hashtext('growth init'))")
+        if conn.info.server_version < 150000:
+            version = conn.info.parameter_status("server_version")
+            raise WarehouseUnusable(f"Postgres {version} at {warehouse.host} is too old: 15 or newer is needed.")
+        try:
+            _create_roles(conn, warehouse)
+            _create_schemas(conn, warehouse)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise WarehouseUnusable(
+                f"Role {warehouse.user} may not set up the warehouse: {error.diag.message_primary}. "
+                "Give it CREATEROLE and make it the owner of the database."
+            ) from error
+    with psycopg.connect(warehouse.conninfo("ingest")) as conn:
+        ensure_raw(conn, contracts)
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        conn.execute(PUBLICATIONS)
+
+
+def _create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
+    existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
+    for role in ROLES:
+        verb = "alter" if role in existing else "create"
+        statement = sql.SQL("{} role {} login password {}").format(
+            sql.SQL(verb), sql.Identifier(role), sql.Literal(warehouse.passwords[role])
+        )
+        conn.execute(statement)
+        # member of its roles, an owner who is no superuser may give them schemas too
+        conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+    database = sql.Identifier(warehouse.database)
+    conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
+    conn.execute(sql.SQL("grant create on database {} to transform").format(database))  # dbt's dev schemas
+    conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+
+
+def _create_schemas(conn: psycopg.Connection, warehouse: Warehouse) -> None:
+    for schema, owner in SCHEMAS.items():
+        conn.execute(
+            sql.SQL("create schema if not exists {} authorization {}").format(
+                sql.Identifier(schema), sql.Identifier(owner)
+            )
+        )
+    for reader, schemas in READERS.items():
+        for schema in schemas:
+            names = {
+                "schema": sql.Identifier(schema),
+                "owner": sql.Identifier(SCHEMAS[schema]),
+                "reader": sql.Identifier(reader),
+            }
+            for statement in (
+                "grant usage on schema {schema} to {reader}",
+                "grant select on all tables in schema {schema} to {reader}",
+                "alter default privileges for role {owner} in schema {schema} grant select on tables to {reader}",
+            ):
+                conn.execute(sql.SQL(statement).format(**names))

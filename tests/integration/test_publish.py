@@ -1,0 +1,138 @@
+"""What readers see of the marts, and what they may not see."""
+
+from __future__ import annotations
+
+import threading
+import psycopg
+import pytest
+from support.pipeline import Pipeline
+
+from growth import dbt
+from growth.publish import MartChanged, publish
+
+SESSION = "1,2024-01-05 10:00:00,true,PAID SEARCH"
+REGISTRATION = "1,2024-01-05 11:00:00"
+
+
+def attribution(pipeline: Pipeline) -> list[tuple[object, ...]]:
+    return pipeline.query("select channel, registration_count from mart.channel_attribution", "analyst")
+
+
+def test_a_users_view_survives_a_failed_gate_and_follows_a_good_run(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "a.csv", [SESSION])
+    pipeline.land("conversions", "a.csv", [REGISTRATION])
+    pipeline.run()
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        conn.execute(
+            "create view public.my_channels as select channel, registration_count from mart.channel_attribution"
+        )
+        conn.execute("grant select on public.my_channels to analyst")
+    view = "select * from public.my_channels"
+    assert pipeline.query(view, "analyst") == [("PAID_SEARCH", 1)]
+
+    # A gate fails: nothing after it runs, so mart and view stay.
+    pipeline.land("conversions", "b.csv", ["2,2024-01-06 11:00:00"])
+    pipeline.load()
+    pipeline.build()
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute(
+            "update mart_candidate.channel_attribution set registration_count = 7 where channel = 'PAID_SEARCH'"
+        )
+    result = dbt.test_layer("mart", pipeline.warehouse)
+    assert not result.succeeded
+    assert [failure.name for failure in result.failures] == ["channel_attribution_labels_sum_to_registrations"]
+    text = dbt.describe(result.failures[0])
+    assert "1 failing rows" in text
+    assert pipeline.query(result.failures[0].query), "the SQL in the log shows the failing rows"
+    assert pipeline.query(view, "analyst") == attribution(pipeline) == [("PAID_SEARCH", 1)]
+
+    pipeline.run()
+    expected = [("PAID_SEARCH", 1), ("UNATTRIBUTED", 1)]
+    assert sorted(pipeline.query(view, "analyst")) == sorted(attribution(pipeline)) == expected
+
+
+def test_empty_feeds_give_empty_marts_that_pass_their_gates(pipeline: Pipeline) -> None:
+    pipeline.run()
+    pipeline.gates()
+    assert attribution(pipeline) == []
+    assert pipeline.query("select count(*) from mart.acquisition_daily", "analyst") == [(0,)]
+
+
+def test_a_publication_records_rows_day_and_the_rules(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "a.csv", [SESSION])
+    pipeline.run()
+    [(as_of_date, version, counts)] = pipeline.query(
+        "select as_of_date::text, rules_version, row_counts from mart.publications", "analyst"
+    )
+    assert as_of_date == "2024-01-05"
+    assert version
+    assert counts == {"acquisition_daily": 1, "channel_attribution": 0, "channel_conversion": 1}
+
+
+def test_analyst_reads_mart_and_dwh_and_nothing_else(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "a.csv", [SESSION])
+    pipeline.run()
+    pipeline.run(full_refresh=True)  # rebuilt tables stay readable
+    assert pipeline.query("select user_id from dwh.fct_sessions", "analyst") == [("1",)]
+    for forbidden in (
+        "select * from raw.sessions",
+        "select * from raw._loads",
+        "insert into raw.sessions values (1, now(), true, null, 1) returning 1",
+        "select * from staging.stg_acquisition__sessions",
+        "select * from mart_candidate.channel_attribution",
+        "delete from mart.channel_attribution returning 1",
+        "create table dwh.mine (id int)",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            pipeline.query(forbidden, "analyst")
+
+
+def test_a_reader_sees_the_old_set_or_the_new_one(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "a.csv", [SESSION])
+    pipeline.land("conversions", "a.csv", [REGISTRATION])
+    pipeline.run()
+    both = """
+        select (select sum(registration_count) from mart.channel_attribution),
+            (select sum(registration_count) from mart.acquisition_daily)
+    """
+    seen: set[tuple[object, ...]] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        with psycopg.connect(pipeline.warehouse.conninfo("analyst"), autocommit=True) as conn:
+            while not stop.is_set():
+                seen.update(conn.execute(both.encode()).fetchall())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for count in range(2, 30):
+            with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+                conn.execute("update mart_candidate.channel_attribution set registration_count = %s", (count,))
+                conn.execute(
+                    "update mart_candidate.acquisition_daily set registration_count = %s where registration_count > 0",
+                    (count,),
+                )
+            pipeline.publish()
+    finally:
+        stop.set()
+        reader.join(timeout=30)
+    assert len(seen) > 3, "the reader read while marts were published"
+    assert all(total == daily for total, daily in seen)
+
+
+def test_a_new_column_appears_and_a_removed_one_is_refused(pipeline: Pipeline) -> None:
+    pipeline.run()
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("alter table mart_candidate.channel_conversion add column note text")
+        conn.execute("comment on column mart_candidate.channel_conversion.note is 'A note.'")
+    pipeline.publish()
+    comment = "select col_description('mart.channel_conversion'::regclass, 9)"
+    assert pipeline.query("select count(note) from mart.channel_conversion", "analyst") == [(0,)]
+    assert pipeline.query(comment) == [("A note.",)]
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("alter table mart_candidate.channel_conversion drop column note")
+    before = pipeline.query("select count(*) from mart.publications")
+    with pytest.raises(MartChanged, match=r"mart\.channel_conversion\.note"):
+        publish(pipeline.warehouse, "test")
+    assert pipeline.query("select count(*) from mart.publications") == before
