@@ -120,7 +120,8 @@ def sample(folder: Path, users: int, days: int, seed: int, if_empty: bool) -> No
         say(f"{folder} already holds files; no sample data written.")
         return
 
-    files = write_sample(folder, users=users, days=days, seed=seed, progress=say if sys.stderr.isatty() else None)
+    with click.progressbar(length=days, label="Writing", file=sys.stderr) as bar:
+        files = write_sample(folder, users=users, days=days, seed=seed, progress=lambda _done, _total: bar.update(1))
     for feed in sorted({file.feed for file in files}):
         rows = [file.row_count for file in files if file.feed == feed]
         say(f"{folder / feed}: {len(rows)} files, {sum(rows):,} rows")
@@ -179,6 +180,7 @@ def up(ui: bool) -> None:
 def down(purge: bool) -> None:
     """Stop what `up` started; data stay."""
     from embedded.airflow import AirflowStack
+
     from embedded.server import EmbeddedPostgres
 
     AirflowStack(growth_home(), None).down()

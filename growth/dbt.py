@@ -91,7 +91,7 @@ def run_layer(layer: str, warehouse: Warehouse, *, full_refresh: bool = False, t
     return invoke(arguments, warehouse, target)
 
 
-def test_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+def check_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
     """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
 
     A test that compares two layers belongs to the later one: ``buildable`` leaves it out of the earlier.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Only a lost connection is retried (see fail_for_good): 2 + 4 + 8 s, so that a short restart of Postgres goes unnoticed.
+# Only a lost connection is retried (see fail_for_good): 2 + 4 + 8 s, so a short restart of Postgres goes unnoticed.
 RETRY_LOST_CONNECTIONS = {
     "retries": 3,
     "retry_delay": timedelta(seconds=2),
@@ -101,7 +101,7 @@ def gate(layer: str) -> Any:
     def run_gate() -> None:
         from growth import dbt
 
-        result = dbt.test_layer(layer, warehouse())
+        result = dbt.check_layer(layer, warehouse())
         _report(f"gate {layer}", result)
         log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
 

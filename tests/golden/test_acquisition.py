@@ -202,7 +202,8 @@ def test_an_edited_rule_relabels_all_history_at_the_next_run(
     shutil.copytree(settings.PROJECT_ROOT / "dbt_project", edited / "dbt_project")
     seed = edited / "dbt_project" / "seeds" / "acquisition" / "attribution_rules.csv"
     seed.write_text(
-        "priority,channel,is_paid,window_hours,label\n1,DIRECT,,0.5,DIRECT_NOW\n2,paid search,true,3,PAID\n3,*,,40,REST\n"
+        "priority,channel,is_paid,window_hours,label\n"
+        "1,DIRECT,,0.5,DIRECT_NOW\n2,paid search,true,3,PAID\n3,*,,40,REST\n"
     )
     monkeypatch.setattr("growth.dbt.PROJECT_ROOT", edited)
     pipeline.run()

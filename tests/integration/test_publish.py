@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+
 import psycopg
 import pytest
 from support.pipeline import Pipeline
@@ -38,7 +39,7 @@ def test_a_users_view_survives_a_failed_gate_and_follows_a_good_run(pipeline: Pi
         conn.execute(
             "update mart_candidate.channel_attribution set registration_count = 7 where channel = 'PAID_SEARCH'"
         )
-    result = dbt.test_layer("mart", pipeline.warehouse)
+    result = dbt.check_layer("mart", pipeline.warehouse)
     assert not result.succeeded
     assert [failure.name for failure in result.failures] == ["channel_attribution_labels_sum_to_registrations"]
     text = dbt.describe(result.failures[0])
