@@ -27,7 +27,7 @@ HEADER_BYTES = 1 << 16
 # Classes of SQLSTATE that a file's content causes: data exception, integrity violation, a limit such as field size.
 _CONTENT_CLASSES = ("22", "23", "54")
 # COPY of Postgres 17 and older ends at a line that holds only \. and drops what follows without a word.
-_END_MARKER = re.compile(rb"(?:^|[\r\n])\\\.(?=[\r\n]|$)")
+_END_MARKER = re.compile(rb"[\r\n]\\\.[\r\n]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -164,21 +164,17 @@ class _EndMarkerGuard:
     r"""Finds a line that holds only ``\.``, also where a block ends within it."""
 
     def __init__(self) -> None:
-        self._tail = b"\n"
-        self._lines_before = 1
+        self._tail = b"\n"  # every line has an end before it then, the first too
+        self._line_ends = 0  # before the tail
 
     def check(self, block: bytes) -> None:
         r"""Check the next block; an empty one says that the file ends here."""
-        text = self._tail + block
-        if b"\\." in text:
-            for match in _END_MARKER.finditer(text):
-                if match.end() < len(text) or not block:  # else the next block tells whether the line ends there
-                    line = self._lines_before + text.count(b"\n", 1, match.start() + 1)
-                    raise FileRefused(
-                        f"line {line}: holds only \\. , at which this server would end the file and drop the rest"
-                    )
-        self._lines_before += text.count(b"\n", 1, len(text) - 3)
-        self._tail = text[-3:]
+        text = self._tail + (block or b"\n")
+        if match := _END_MARKER.search(text) if b"\\." in text else None:
+            line = self._line_ends + text.count(b"\n", 0, match.start() + 1)
+            raise FileRefused(f"line {line}: holds only \\. and this server would drop all that follows")
+        self._tail = text[-3:]  # a marker with its two line ends has four bytes
+        self._line_ends += text.count(b"\n", 0, len(text) - len(self._tail))
 
 
 def refusal_reason(error: psycopg.Error, contract: Contract) -> str | None:

@@ -17,21 +17,21 @@ class RawSchemaMismatchError(IngestError):
     """A raw table is missing, or has other columns than its contract."""
 
 
-class WarehouseUnreachable(IngestError):  # noqa: N818  (it is a state of the world, not of the code)
+class WarehouseUnreachable(IngestError):
     """The connection was refused or lost, or the server is too busy: nothing was loaded, a retry may succeed."""
 
     transient = True
 
 
-class FileRefused(IngestError):  # noqa: N818
+class FileRefused(IngestError):
     """A file cannot be loaded as it is; the message is the reason, for whoever delivers the file."""
 
 
-class FileUnfinished(IngestError):  # noqa: N818
+class FileUnfinished(IngestError):
     """A file changed or went away while it was read: its sender is not done, the next load takes it."""
 
     transient = True
 
 
-class LoadStopped(IngestError):  # noqa: N818
+class LoadStopped(IngestError):
     """The caller was interrupted; the file under way was rolled back."""

@@ -43,7 +43,8 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
     deliveries: list[Delivery] = []
     errors: list[tuple[str, str]] = []
     warnings: list[str] = []
-    for path in _walk(root / feed):
+    unreadable: list[Path] = []
+    for path in _walk(root / feed, unreadable):
         name = path.name.lower()
         shown = shown_path(path, root)
         if name.endswith(UNFINISHED_EXTENSIONS):
@@ -60,6 +61,7 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
             warnings.append(f"{shown} is of an unknown kind: not loaded (kinds that are: {', '.join(EXTENSIONS)})")
         else:
             deliveries.append(Delivery(feed, path, shown))
+    errors += [(shown_path(folder, root), "cannot be read") for folder in unreadable]
     return Landing(tuple(deliveries), tuple(errors), tuple(warnings))
 
 
@@ -74,7 +76,7 @@ def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:
             continue
         shown = shown_path(path, root)
         if path.is_dir():
-            count = sum(1 for _ in _walk(path))
+            count = sum(1 for _ in _walk(path, []))
             warnings.append(f"{shown}/ is the folder of no feed: its {count} files are not loaded (no such contract)")
         elif not path.name.endswith(UNFINISHED_EXTENSIONS):
             warnings.append(f"{shown} lies in no feed's folder: not loaded")
@@ -86,12 +88,22 @@ def shown_path(path: Path, root: Path) -> str:
     return os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files and links below a folder, hidden ones left out; a linked folder is yielded itself, not entered."""
-    if folder.is_symlink():
+def _walk(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
+    """Files and links below a folder, hidden ones left out; a linked folder is yielded itself, not entered.
+
+    Args:
+        folder: where to look; yielded itself where it is no folder.
+        unreadable: folders that may not be looked into are added to it.
+    """
+    if folder.is_symlink() or folder.is_file():
         yield folder
         return
-    for parent, folders, files in os.walk(folder):
+
+    def note(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            unreadable.append(Path(error.filename))
+
+    for parent, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         for name in sorted([*files, *links]):

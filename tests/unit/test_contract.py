@@ -1,0 +1,157 @@
+"""A contract's faults are found, and said so that whoever wrote the file can mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from growth.settings import PROJECT_ROOT
+from ingest.contract import load_contracts
+from ingest.errors import ContractError
+
+VALID = """\
+feed: visits
+domain: web
+description: Visits.
+event_time: visited_at
+user: user_id
+key: [user_id, visited_at]
+cadence: daily
+freshness: {warn_after_days: 2, error_after_days: 7}
+max_reject_rate: 0.05
+columns:
+  - {name: user_id, type: bigint, nullable: false, description: Who.}
+  - {name: visited_at, type: timestamptz, nullable: false, description: When.}
+  - {name: device, type: text, nullable: true, description: With what., accepted_values: [phone, desktop]}
+"""
+
+
+def write(folder: Path, text: str, place: str = "web/visits.yml") -> Path:
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def fault(folder: Path, text: str, place: str = "web/visits.yml") -> str:
+    path = write(folder, text, place)
+    with pytest.raises(ContractError) as raised:
+        load_contracts(folder)
+    assert str(path) in str(raised.value)
+    return str(raised.value)
+
+
+def test_valid_contract(tmp_path: Path) -> None:
+    write(tmp_path, VALID)
+    contract = load_contracts(tmp_path)["visits"]
+    assert contract.column_names == ("user_id", "visited_at", "device")
+    assert contract.column("device").accepted_values == ("phone", "desktop")
+    assert contract.user_identity == "web"
+
+
+def test_identity_may_differ_from_domain(tmp_path: Path) -> None:
+    write(tmp_path, VALID + "identity: person\n")
+    assert load_contracts(tmp_path)["visits"].user_identity == "person"
+
+
+def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
+    write(tmp_path, VALID)
+    write(tmp_path, VALID.replace("feed: visits", "feed: app_visits"), "web/app_visits.yml")
+    assert list(load_contracts(tmp_path)) == ["app_visits", "visits"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "type: bigint",
+            "type: int8",
+            "columns[0].type: 'int8' is not accepted;"
+            " accepted values: text, bigint, integer, numeric, boolean, date, timestamptz",
+        ),
+        (
+            "cadence: daily",
+            "cadence: nightly",
+            "cadence: 'nightly' is not accepted; accepted values: hourly, daily, weekly, monthly, irregular",
+        ),
+        ("cadence: daily\n", "", "cadence: is missing; accepted values: hourly,"),
+        ("cadence: daily", "cadense: daily", "cadense: unknown key; accepted keys: feed, domain, description"),
+        ("With what.,", "With what., pii: true,", "columns[2].pii: unknown key; accepted keys: name, type, nullable"),
+        ("{warn_after_days: 2,", "{warn: 2,", "freshness.warn: unknown key; accepted keys: warn_after_days,"),
+        ("warn_after_days: 2", "warn_after_days: 9", "freshness.error_after_days: must not be below warn_after_days"),
+        ("warn_after_days: 2", "warn_after_days: 0", "freshness.warn_after_days: input should be greater than 0"),
+        ("max_reject_rate: 0.05", "max_reject_rate: 5", "max_reject_rate: input should be less than or equal to 1"),
+        ("event_time: visited_at", "event_time: at", "event_time: 'at' is no column; columns: user_id, visited_at"),
+        (
+            "event_time: visited_at",
+            "event_time: user_id",
+            "event_time: column 'user_id' is of type bigint; accepted values: date, timestamptz",
+        ),
+        (
+            "timestamptz, nullable: false",
+            "timestamptz, nullable: true",
+            "event_time: column 'visited_at' must not be nullable",
+        ),
+        ("user: user_id", "user: userid", "user: 'userid' is no column; columns: user_id, visited_at, device"),
+        ("key: [user_id, visited_at]", "key: [user_id, when_at]", "key[1]: 'when_at' is no column"),
+        ("key: [user_id, visited_at]", "key: []", "key: tuple should have at least 1 item"),
+        ("name: device", "name: user_id", "columns: 'user_id' is there twice"),
+        ("name: device", "name: 'dev; drop'", "columns[2].name: 'dev; drop' is no safe name"),
+        ("name: device", "name: _load_id", "columns[2].name: '_load_id' is no safe name"),
+        ("name: device", "name: user", "columns[2].name: 'user' is a reserved word of SQL"),
+        ("[phone, desktop]", "[yes, no]", "columns[2].accepted_values[0]: input should be a valid string, not True"),
+        ("[phone, desktop]", "[phone, phone]", "columns[2].accepted_values: listed twice: phone"),
+        ("description: Who.", "description: Who., accepted_values: ['1']", "only a column of type text"),
+        (
+            "nullable: false, description: Who.",
+            "nullable: 'no', description: Who.",
+            "columns[0].nullable: input should",
+        ),
+        ("domain: web", "domain: web\ndomain: app", "key 'domain' is there twice"),
+        ("domain: web", "domain: [web", "is no valid YAML"),
+        ("feed: visits", "feed: visits_load_3", "feed: a name that ends in _load_<number>"),
+    ],
+)
+def test_fault_names_key_and_accepted_values(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in VALID
+    assert expected in fault(tmp_path, VALID.replace(old, new, 1))
+
+
+def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "[]\n", "web/list.yml")
+    message = fault(tmp_path, VALID.replace("type: bigint", "type: int8").replace("cadence: daily", "cadence: x"))
+    for expected in ("list.yml", "must be a mapping with the keys feed, domain", "columns[0].type", "cadence: 'x'"):
+        assert expected in message
+
+
+def test_path_must_say_domain_and_feed(tmp_path: Path) -> None:
+    assert "say that this file is web/visits.yml" in fault(tmp_path, VALID, "app/visits.yml")
+
+
+def test_one_contract_per_feed(tmp_path: Path) -> None:
+    write(tmp_path, VALID, "app/visits.yml")
+    message = fault(tmp_path, VALID.replace("domain: web", "domain: web"))
+    assert "feed: 'visits' is already described by app/visits.yml" in message
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match="no such folder"):
+        load_contracts(tmp_path / "none")
+
+
+def test_contracts_of_the_repository() -> None:
+    contracts = load_contracts(PROJECT_ROOT / "ingest" / "feeds")
+    shapes = {
+        feed: [(column.name, column.type, column.nullable) for column in contracts[feed].columns]
+        for feed in ("sessions", "conversions")
+    }
+    assert shapes == {
+        "sessions": [
+            ("userid", "bigint", False),
+            ("time_started", "timestamptz", False),
+            ("is_paid", "boolean", False),
+            ("medium", "text", True),
+        ],
+        "conversions": [("userid", "bigint", False), ("registration_time", "timestamptz", False)],
+    }

@@ -1,0 +1,100 @@
+"""Every file of the landing folder is loaded, or reported, or plainly unfinished."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from ingest.landing import find_deliveries, unclaimed
+
+
+def touch(landing: Path, *places: str) -> None:
+    for place in places:
+        path = landing / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_deliveries_come_in_order_of_their_paths(tmp_path):
+    touch(tmp_path, "visits/b/1.csv", "visits/a.csv", "visits/c.CSV", "clicks/a.csv", "visits/a/2.csv")
+    found = find_deliveries(tmp_path, "visits")
+    files = [delivery.source_file for delivery in found.deliveries]
+    assert files == ["visits/a.csv", "visits/c.CSV", "visits/a/2.csv", "visits/b/1.csv"]
+    assert (found.errors, found.warnings) == ((), ())
+
+
+def test_hidden_and_unfinished_files_are_passed_over(tmp_path):
+    touch(tmp_path, "visits/.a.csv", "visits/.git/a.csv", "visits/a.csv.part", "visits/b.csv.TMP", ".gitkeep")
+    found = find_deliveries(tmp_path, "visits")
+    assert (found.deliveries, found.errors, found.warnings) == ((), (), ())
+    assert unclaimed(tmp_path, ["visits"]) == []
+
+
+def test_unknown_kinds_are_reported(tmp_path):
+    touch(tmp_path, "visits/a.xlsx", "visits/README", "visits/a.csv")
+    found = find_deliveries(tmp_path, "visits")
+    assert len(found.deliveries) == 1
+    assert [warning.split(":")[0] for warning in found.warnings] == [
+        "visits/README is of an unknown kind",
+        "visits/a.xlsx is of an unknown kind",
+    ]
+
+
+def test_what_belongs_to_no_feed_is_reported(tmp_path):
+    touch(tmp_path, "visits/a.csv", "visit/a.csv", "visit/b.csv", "stray.csv", "later.csv.part")
+    stray, folder = sorted(unclaimed(tmp_path, ["visits"]))
+    assert stray.startswith("stray.csv lies in no feed's folder")
+    assert folder.startswith("visit/ is the folder of no feed: its 2 files are not loaded")
+
+
+def test_links_that_lead_out_or_nowhere_are_errors(tmp_path):
+    landing = tmp_path / "landing"
+    touch(landing, "visits/a.csv")
+    touch(tmp_path, "outside/b.csv")
+    (landing / "visits" / "file.csv").symlink_to(tmp_path / "outside" / "b.csv")
+    (landing / "visits" / "folder").symlink_to(tmp_path / "outside")
+    (landing / "visits" / "nothing.csv").symlink_to(landing / "gone.csv")
+    (landing / "clicks").symlink_to(tmp_path / "outside")
+    found = find_deliveries(landing, "visits")
+    assert [delivery.source_file for delivery in found.deliveries] == ["visits/a.csv"]
+    assert found.errors == (
+        ("visits/file.csv", "leads out of the landing folder"),
+        ("visits/folder", "leads out of the landing folder"),
+        ("visits/nothing.csv", "is a link to nothing"),
+    )
+    assert find_deliveries(landing, "clicks").errors == (("clicks", "leads out of the landing folder"),)
+
+
+def test_file_in_the_place_of_a_feeds_folder_is_reported(tmp_path):
+    touch(tmp_path, "visits")
+    (warning,) = find_deliveries(tmp_path, "visits").warnings
+    assert warning.startswith("visits is of an unknown kind")
+
+
+def test_folder_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    touch(tmp_path, "visits/a.csv", "visits/closed/b.csv")
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = find_deliveries(tmp_path, "visits")
+    assert len(found.deliveries) == 1
+    assert found.errors == (("visits/closed", "cannot be read"),)
+
+
+def test_landing_folder_may_be_a_link(tmp_path):
+    touch(tmp_path, "real/visits/a.csv")
+    (tmp_path / "landing").symlink_to(tmp_path / "real")
+    found = find_deliveries(tmp_path / "landing", "visits")
+    assert [delivery.source_file for delivery in found.deliveries] == ["visits/a.csv"]
+
+
+def test_missing_landing_folder_is_said(tmp_path):
+    assert find_deliveries(tmp_path / "none", "visits").deliveries == ()
+    (warning,) = unclaimed(tmp_path / "none", ["visits"])
+    assert "does not exist" in warning
