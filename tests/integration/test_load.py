@@ -118,6 +118,7 @@ def test_file_that_shrinks_to_its_header_removes_its_rows(bench):
 def test_changed_days_are_those_of_the_load_alone(bench):
     """Also where the rows go into pages that older rows have left free, ahead of the table's end."""
     bench.land("sessions/a.csv", *(f"{user},2024-01-01,true,{'x' * 200}" for user in range(5000)))
+    bench.load()
     bench.land("sessions/b.csv", "7,2024-02-01,true,DIRECT")
     bench.load()
     bench.land("sessions/a.csv", "7,2024-01-05,true,DIRECT")
