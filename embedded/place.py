@@ -1,0 +1,157 @@
+"""Where the embedded server keeps its files and as whom it runs.
+
+Postgres refuses to run as root. As root it therefore runs as an unprivileged user, who may be unable to enter the
+home folder (a clone in root's own home) or the environment with the programs; then both are kept in ``SHARED_FOLDER``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.binaries import Binaries
+from embedded.errors import EmbeddedError
+from embedded.files import make_folder, read_json, write_json
+
+SHARED_FOLDER = Path("/var/lib/growth-analytics")
+UNPRIVILEGED = ("postgres", "nobody")
+STATE_FILE = "postgres.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user that the server runs as; None for both ids: the user who asks."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def run(self, command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command as this user, in the root folder, output captured, and wait for it."""
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env=env,
+            user=self.uid,
+            group=self.gid,
+            extra_groups=self.groups,
+        )
+
+    @property
+    def groups(self) -> list[int] | None:
+        """Further groups: none for another user, unchanged for the user who asks."""
+        return None if self.uid is None else []
+
+    def own(self, path: Path) -> None:
+        """Give a file or folder to this user."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+    def can_enter(self, folder: Path) -> bool:
+        """Whether this user may use what is in a folder."""
+        return self.uid is None or self.run(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]).returncode == 0
+
+    def can_run(self, program: str) -> bool:
+        """Whether a program starts for this user."""
+        try:
+            return self.run([program, "--version"]).returncode == 0
+        except OSError:
+            return False
+
+
+def home_key(home: Path) -> str:
+    """A short name of a home folder, unlike that of any other."""
+    return hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
+
+
+def server_folder(home: Path) -> Path:
+    """The folder with data folder and secrets: in the home, or where `choose_folder` put it."""
+    remembered = read_json(home / STATE_FILE).get("folder")
+    return Path(remembered) if remembered else home / "postgres"
+
+
+def server_account(data: Path) -> Account:
+    """As whom to run: as root the owner of existing data, else the first unprivileged user that there is.
+
+    Args:
+        data: the data folder; need not exist.
+
+    Raises:
+        EmbeddedError: running as root and there is no such user, or the data belongs to somebody else.
+    """
+    owner = data.stat().st_uid if data.exists() else None
+    if os.geteuid() != 0:
+        if owner not in (None, os.geteuid()):
+            raise EmbeddedError(f"{data} belongs to another user: run as that user, or choose another GROWTH_HOME")
+        return Account()
+    if owner:
+        return Account(owner, data.stat().st_gid)
+    for name in UNPRIVILEGED:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedError(
+        f"Postgres does not run as root, and none of the users {', '.join(UNPRIVILEGED)} exists: add one"
+    )
+
+
+def choose_folder(home: Path, account: Account) -> Path:
+    """The folder for a new server: in the home, or shared where the account may not enter the home.
+
+    A shared folder of this home without the home's memory of it is what a deleted home left behind: it is deleted too.
+    """
+    folder = make_folder(home / "postgres")
+    shared = SHARED_FOLDER / home_key(home)
+    if account.can_enter(folder):
+        return folder
+    if shared.exists():
+        print(f"growth: {home} is new: deleting the data of its predecessor in {shared}", file=sys.stderr)
+        shutil.rmtree(shared)
+    make_folder(shared)
+    if not account.can_enter(shared):
+        raise EmbeddedError(f"user id {account.uid}, as whom Postgres runs, may enter neither {home} nor {shared}")
+    write_json(home / STATE_FILE, {**read_json(home / STATE_FILE), "folder": str(shared)})
+    return shared
+
+
+def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Binaries:
+    """The programs, or a copy of them where the account may not enter their folder.
+
+    Raises:
+        EmbeddedError: they do not run for the account, nor does the copy.
+    """
+    if account.can_run(binaries.program("postgres")):
+        return binaries
+    identity = (binaries.folder / "postgres").stat()
+    package = binaries.folder.parent.parent
+    copy = SHARED_FOLDER / home_key(home) / f"programs-{binaries.major}-{identity.st_size}-{int(identity.st_mtime)}"
+    if not copy.exists():
+        part = copy.with_name(f"{copy.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        make_folder(copy.parent)
+        shutil.copytree(
+            binaries.folder.parent, part / package.name / "pginstall", ignore=shutil.ignore_patterns("include")
+        )
+        libraries = package.with_name(f"{package.name}.libs")  # the programs look for them at this relative path
+        if libraries.exists():
+            shutil.copytree(libraries, part / libraries.name)
+        for path in (part, *part.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(
+                    0o755 if path.is_dir() or (os.access(path, os.X_OK) and path.stat().st_mode & 0o100) else 0o644
+                )
+        part.replace(copy)
+    copied = Binaries(copy / package.name / "pginstall" / "bin", binaries.major)
+    if not account.can_run(copied.program("postgres")):
+        raise EmbeddedError(f"the Postgres programs in {binaries.folder} do not run for user id {account.uid}")
+    return copied

