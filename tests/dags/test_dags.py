@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_each_step_waits_for_the_gate_before_it(daily: Any) -> None:
     order += [task for layer in LAYERS for task in (f"run_{layer}", f"gate_{layer}")]
     order += ["publish_marts"]
     assert sorted(daily.task_ids) == sorted(order)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         assert daily.get_task(after).upstream_task_ids == {before}
 
 

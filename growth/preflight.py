@@ -1,0 +1,80 @@
+"""Before anything of the Docker stack starts: refuse what would be unsafe, or fail later with a riddle.
+
+Run by the one-shot service ``preflight``, on which the databases wait.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from growth.settings import PROJECT_ROOT
+
+# variable → the development default that docker-compose.yml falls back to
+DEFAULTS = {
+    "WAREHOUSE_PASSWORD": "growth",
+    "WAREHOUSE_INGEST_PASSWORD": "ingest",
+    "WAREHOUSE_TRANSFORM_PASSWORD": "transform",
+    "WAREHOUSE_ANALYST_PASSWORD": "analyst",
+    "AIRFLOW_PASSWORD": "airflow",
+    "AIRFLOW_DB_PASSWORD": "airflow",
+    "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only",
+    "AIRFLOW_FERNET_KEY": "Z3Jvd3RoLWRldmVsb3BtZW50LWtleS0zMi1ieXRlcyE=",
+}
+MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")
+
+
+def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
+    """Variables that keep their default although BIND_ADDRESS lets other machines in."""
+    if _is_loopback(environment.get("BIND_ADDRESS") or "127.0.0.1"):
+        return []
+    return [name for name, default in DEFAULTS.items() if environment.get(name, default) in ("", default)]
+
+
+def unreadable(folders: Iterable[Path], user_id: int) -> list[Path]:
+    """Mounted folders that the stack's user may not read."""
+    return [folder for folder in folders if folder.exists() and not _may_read(folder, user_id)]
+
+
+def _may_read(folder: Path, user_id: int) -> bool:
+    found = folder.stat()
+    owner = stat.S_IRUSR | stat.S_IXUSR
+    group = stat.S_IRGRP | stat.S_IXGRP
+    others = stat.S_IROTH | stat.S_IXOTH
+    wanted = owner if found.st_uid == user_id else group if found.st_gid == 0 else others
+    return found.st_mode & wanted == wanted
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def main() -> int:
+    """Exit code 1 and a reason on standard error when the stack must not start."""
+    faults = []
+    if defaults := unsafe_defaults(os.environ):
+        faults.append(
+            f"BIND_ADDRESS={os.environ['BIND_ADDRESS']} lets other machines in, but these still have their "
+            f"development defaults: {', '.join(defaults)}. Set them in .env (.env.example says how)."
+        )
+    user_id = int(os.environ.get("AIRFLOW_UID") or 50000)
+    if closed := unreadable((PROJECT_ROOT / name for name in MOUNTED), user_id):
+        names = " ".join(str(folder.relative_to(PROJECT_ROOT)) for folder in closed)
+        faults.append(
+            f"The user of the containers ({user_id}) may not read: {names}. Either `chmod -R a+rX {names}`, "
+            "or run them as yourself: `echo AIRFLOW_UID=$(id -u) >> .env`."
+        )
+    for fault in faults:
+        print(f"preflight: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
