@@ -15,7 +15,7 @@ if component not in COMPONENTS:
     sys.exit(f"usage: airflow-health {' | '.join(COMPONENTS)}")
 host = "127.0.0.1" if component == "metadatabase" else "airflow-apiserver"
 try:
-    with urllib.request.urlopen(f"http://{host}:8080/api/v2/monitor/health", timeout=5) as response:  # noqa: S310
+    with urllib.request.urlopen(f"http://{host}:8080/api/v2/monitor/health", timeout=5) as response:
         status = json.load(response)[component]["status"]
 except (OSError, ValueError, KeyError) as error:
     sys.exit(f"{component}: {error!r}")
