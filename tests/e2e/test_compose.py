@@ -1,0 +1,154 @@
+"""The stack as a stranger starts it: no .env, no make, nothing landed. The tests follow one another on one stack."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from support.compose import DAG, Stack, compose_stack, copy_checkout, wait_for
+
+OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
+AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+MARTS = {
+    "channel_attribution": "select * from mart.channel_attribution order by 1, 2, 3",
+    "channel_conversion": "select * from mart.channel_conversion order by 1",
+    "acquisition_daily": "select * from mart.acquisition_daily order by 1, 2",
+}
+# all but pid 1, which a signal from inside does not reach, and this process; pid 1 then ends by itself
+KILL_ALL = """
+import os, signal
+for name in os.listdir("/proc"):
+    if name.isdigit() and int(name) not in (1, os.getpid()):
+        os.kill(int(name), signal.SIGKILL)
+"""
+
+pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
+
+
+def marts(stack: Stack) -> dict[str, list[str]]:
+    with stack.connect("analyst") as conn:
+        return {name: [str(row) for row in conn.execute(query.encode())] for name, query in MARTS.items()}
+
+
+@pytest.fixture(scope="module")
+def stack(
+    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None]
+) -> Iterator[Stack]:
+    folder = copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
+    with compose_stack(folder, "e2e") as stack:
+        begin = time.monotonic()
+        stack.compose("build")
+        tell(f"image built in {time.monotonic() - begin:.0f} s")
+        tell(f"stack healthy in {stack.up():.0f} s")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def first_run(stack: Stack, tell: Callable[[str], None]) -> str:
+    """The run that nobody triggered."""
+    run = wait_for(stack.runs, 60)[0]
+    tell(f"first run finished {stack.finish(run['dag_run_id']):.0f} s after the stack was healthy")
+    return str(run["dag_run_id"])
+
+
+def test_the_first_run_starts_by_itself_on_sample_data(stack: Stack, first_run: str) -> None:
+    assert [run["dag_run_id"] for run in stack.runs()] == [first_run]
+    tasks = stack.tasks(first_run)
+    assert len(tasks) > 5
+    assert set(tasks.values()) == {"success"}
+
+
+def test_sample_data_belong_to_the_owner_of_the_landing_folder(stack: Stack, first_run: str) -> None:
+    landing = stack.folder / "landing"
+    files = [path for path in landing.rglob("*") if path.name != ".gitkeep"]
+    assert {path.parent.name for path in files if path.is_file()} >= {"sessions", "conversions"}
+    assert {path.stat().st_uid for path in files} == {OWNER}
+    assert {path.stat().st_gid for path in files} == {landing.stat().st_gid}
+
+
+def test_nothing_in_the_checkout_was_written_by_a_stranger(stack: Stack, first_run: str) -> None:
+    assert [path for path in stack.folder.rglob("*") if path.lstat().st_uid != OWNER] == []
+
+
+def test_airflow_is_set_up_without_a_hand(stack: Stack) -> None:
+    assert stack.api("GET", f"/dags/{DAG}")["is_paused"] is False
+    assert stack.api("GET", "/importErrors")["total_entries"] == 0
+    connection = stack.api("GET", "/connections/warehouse")
+    address = {key: connection[key] for key in ("conn_type", "host", "port", "schema", "login")}
+    assert address == {
+        "conn_type": "postgres",
+        "host": "warehouse",
+        "port": 5432,
+        "schema": "growth",
+        "login": "transform",
+    }
+
+
+def test_services_run_without_root_and_are_reached_from_this_machine_only(stack: Stack) -> None:
+    for service in AIRFLOW:
+        assert stack.compose("exec", "-T", service, "id", "-u").stdout.strip() == "50000"
+    for service in (*AIRFLOW, "warehouse", "airflow-db"):
+        facts = stack.inspect(service)
+        assert facts["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+        assert facts["HostConfig"]["LogConfig"]["Config"]["max-size"]
+        assert facts["State"]["Health"]["Status"] == "healthy"
+        bindings = [each for port in (facts["NetworkSettings"]["Ports"] or {}).values() for each in port or []]
+        assert {each["HostIp"] for each in bindings} == ({"127.0.0.1"} if bindings else set())
+        assert bool(bindings) == (service in ("warehouse", "airflow-apiserver"))
+
+
+def test_a_triggered_run_succeeds(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+    before = marts(stack)
+    seconds = stack.finish(stack.trigger())
+    tell(f"triggered run finished in {seconds:.0f} s")
+    assert marts(stack) == before
+
+
+def test_analyst_reads_the_marts_from_the_host(stack: Stack, first_run: str) -> None:
+    with stack.connect("analyst") as conn:
+        labelled = conn.execute("select sum(registration_count) from mart.channel_attribution").fetchone()
+        registrations = conn.execute("select count(*) from dwh.fct_registrations").fetchone()
+    assert labelled == registrations
+    assert labelled != (None,)
+    assert labelled != (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select 1 from raw.sessions",
+        "insert into raw.sessions (userid) values (1)",
+        "create table mart.mine (a int)",
+        "delete from mart.channel_attribution",
+    ],
+)
+def test_analyst_is_refused_elsewhere(stack: Stack, first_run: str, statement: str) -> None:
+    with stack.connect("analyst") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        conn.execute(statement.encode())
+
+
+def test_a_run_survives_the_death_of_the_scheduler(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+    before = marts(stack)
+    run_id = stack.trigger()
+    wait_for(lambda: stack.tasks(run_id).get("run_dwh") == "running", 120)
+    stack.compose("exec", "-T", "airflow-scheduler", "python", "-c", KILL_ALL, check=False)
+    assert wait_for(lambda: stack.inspect("airflow-scheduler")["RestartCount"], 60) == 1
+    tell(f"run finished {stack.finish(run_id, 300):.0f} s after its scheduler was killed")
+    assert stack.tasks(run_id)["run_dwh"] == "success"
+    assert marts(stack) == before
+    wait_for(lambda: stack.inspect("airflow-scheduler")["State"]["Health"]["Status"] == "healthy", 120)
+
+
+def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+    before, runs_before = marts(stack), {run["dag_run_id"] for run in stack.runs()}
+    stack.compose("down", "--timeout", "20")
+    tell(f"stack healthy again in {stack.up():.0f} s")
+    assert marts(stack) == before
+    # the daily schedule may strike meanwhile; a first run must not
+    runs = {run["dag_run_id"] for run in stack.runs() if run["run_type"] != "scheduled"}
+    assert runs <= runs_before
+    stack.finish(stack.trigger())
+    assert marts(stack) == before

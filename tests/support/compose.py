@@ -1,0 +1,202 @@
+"""A stack of docker-compose.yml of a test's own: a copy of the checkout, its own project name and free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+# an older client without plug-ins may come first in PATH
+DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
+NOT_COPIED = shutil.ignore_patterns(
+    *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs")
+)
+HEALTHY_SECONDS = 300
+DAG = "growth_daily"
+
+
+def missing_engine() -> str:
+    """Why no Compose stack can be run here; empty when one can."""
+    for command in (["info"], ["compose", "version"]):
+        try:
+            done = subprocess.run([DOCKER, *command], capture_output=True, text=True, timeout=60, check=False)
+        except OSError as error:
+            return f"no docker: {error.strerror}"
+        if done.returncode:
+            return f"docker {' '.join(command)}: {done.stderr.strip()}"
+    return ""
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = False) -> Path:
+    """Copy the project with an empty landing folder.
+
+    Args:
+        folder: where to, must not exist.
+        owner: as root, give the copy to this user id and group id.
+        private: take all rights from group and others, as a umask of 077 does.
+    """
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
+    for name in ("landing", "reports"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir()
+        (folder / name / ".gitkeep").touch()
+    for path in (folder, *folder.rglob("*")):
+        if owner is not None and os.geteuid() == 0:
+            os.chown(path, owner, owner, follow_symlinks=False)
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode & ~0o077 if private else mode | (0o055 if mode & 0o100 else 0o044))
+    return folder
+
+
+@dataclass
+class Stack:
+    """One Compose project; the environment holds nothing that the test did not set."""
+
+    project: str
+    folder: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    airflow_port: int = field(default_factory=free_port)
+    warehouse_port: int = field(default_factory=free_port)
+    _token: str = ""
+
+    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a Compose command; what it printed becomes part of the error."""
+        kept = {name: value for name in ("PATH", "HOME", "DOCKER_HOST") if (value := os.environ.get(name))}
+        ports = {"AIRFLOW_PORT": str(self.airflow_port), "WAREHOUSE_PORT": str(self.warehouse_port)}
+        done = subprocess.run(
+            [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],
+            cwd=self.folder,
+            env={**kept, **ports, **self.variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            logs = self.compose("logs", "--no-color", "--tail", "60", check=False).stdout
+            raise AssertionError(
+                f"docker compose {' '.join(arguments)} failed:\n{done.stdout[-6000:]}\n{logs[-20000:]}"
+            )
+        return done
+
+    def up(self) -> float:
+        """Start everything and wait until it is healthy; returns how many seconds that took."""
+        begin = time.monotonic()
+        self.compose("up", "--detach", "--wait", "--wait-timeout", str(HEALTHY_SECONDS))
+        return time.monotonic() - begin
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine knows of a service's container, running or not."""
+        container = self.compose("ps", "--all", "--quiet", service).stdout.split()
+        assert container, f"no container of {service}"
+        answer = subprocess.run([DOCKER, "inspect", container[0]], capture_output=True, text=True, check=True)
+        return dict(json.loads(answer.stdout)[0])
+
+    def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask Airflow's REST interface on the published port, logged in as airflow."""
+        if not self._token:
+            login = {"username": "airflow", "password": "airflow"}
+            self._token = self._request("POST", "/auth/token", login)["access_token"]
+        return self._request(method, f"/api/v2{path}", body)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.airflow_port}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()[:2000]}") from error
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of the DAG."""
+        return list(self.api("GET", f"/dags/{DAG}/dagRuns?limit=100")["dag_runs"])
+
+    def trigger(self) -> str:
+        """Start a run; returns its id."""
+        return str(self.api("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None})["dag_run_id"])
+
+    def tasks(self, run_id: str) -> dict[str, str | None]:
+        """State of each task of a run; of a mapped task the last one listed."""
+        answer = self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")
+        return {task["task_id"]: task["state"] for task in answer["task_instances"]}
+
+    def finish(self, run_id: str, timeout_seconds: float = 240) -> float:
+        """Wait until a run succeeds; returns how many seconds that took from now.
+
+        Raises:
+            AssertionError: it fails or takes too long; the text has the state of each task.
+        """
+        begin = time.monotonic()
+
+        def ended() -> str | None:
+            state = self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}")["state"]
+            return state if state in ("success", "failed") else None
+
+        try:
+            state = wait_for(ended, timeout_seconds)
+        except TimeoutError:
+            state = "not finished"
+        if state != "success":
+            logs = self.compose("logs", "--no-color", "--tail", "200", "airflow-scheduler", check=False).stdout
+            raise AssertionError(f"run {run_id} is {state}: {self.tasks(run_id)}\n{logs[-20000:]}")
+        return time.monotonic() - begin
+
+    def connect(self, role: str) -> psycopg.Connection:
+        """Connect to the warehouse on its published port, with the role's development password."""
+        return psycopg.connect(
+            host="127.0.0.1", port=self.warehouse_port, dbname="growth", user=role, password=role, connect_timeout=10
+        )
+
+
+@contextmanager
+def compose_stack(folder: Path, name: str, **variables: str) -> Iterator[Stack]:
+    """A built stack that is not started yet; whatever happens, all of it is removed at the end, volumes included."""
+    stack = Stack(f"growth-{name}-{os.getpid()}", folder, variables)
+    try:
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
+
+
+def wait_for(what: Callable[[], Any], timeout_seconds: float) -> Any:
+    """Ask again until the answer is true; a connection that is refused meanwhile counts as false.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            if answer := what():
+                return answer
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not true within {timeout_seconds:.0f} s")
+        time.sleep(0.5)

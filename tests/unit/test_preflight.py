@@ -1,0 +1,79 @@
+"""The stack refuses default passwords on an open address, and mounts that its user could not read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from growth import preflight
+
+ROOT = Path(__file__).resolve().parents[2]
+SAFE = {name: f"{name}-of-our-own" for name in preflight.DEFAULTS}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.53", "::1", "localhost", ""])
+def test_defaults_are_fine_on_loopback(address: str) -> None:
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": address}) == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.10", "::", "warehouse.example.org"])
+def test_every_default_is_named_on_an_open_address(address: str) -> None:
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": address}) == list(preflight.DEFAULTS)
+
+
+@pytest.mark.parametrize("name", preflight.DEFAULTS)
+@pytest.mark.parametrize("value", ["default", "empty"])
+def test_one_default_among_safe_passwords_is_named(name: str, value: str) -> None:
+    left = preflight.DEFAULTS[name] if value == "default" else ""
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": "0.0.0.0", **SAFE, name: left}) == [name]
+
+
+def test_own_passwords_may_be_published() -> None:
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": "0.0.0.0", **SAFE}) == []
+
+
+def test_the_defaults_are_those_of_the_compose_file_and_all_of_them() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    in_compose = dict(re.findall(r"\$\{(\w+(?:PASSWORD|KEY)):-([^}]*)\}", text))
+    assert in_compose == preflight.DEFAULTS
+    given = set(yaml.safe_load(text)["services"]["preflight"]["environment"])
+    assert {*preflight.DEFAULTS, "BIND_ADDRESS", "AIRFLOW_UID"} <= given
+
+
+@pytest.mark.parametrize(
+    ("mode", "user_id", "readable"),
+    [
+        pytest.param(0o755, 50000, True, id="others may read"),
+        pytest.param(0o700, 50000, False, id="umask 077"),
+        pytest.param(0o711, 50000, False, id="others may enter but not list"),
+        pytest.param(0o700, None, True, id="run as the owner"),
+    ],
+)
+def test_folders_closed_to_the_stacks_user_are_found(
+    tmp_path: Path, mode: int, user_id: int | None, readable: bool
+) -> None:
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    folder.chmod(mode)
+    owner = folder.stat().st_uid
+    closed = preflight.unreadable([folder, tmp_path / "absent"], owner if user_id is None else user_id)
+    assert closed == ([] if readable else [folder])
+
+
+def test_it_says_what_is_wrong_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(preflight, "PROJECT_ROOT", tmp_path)
+    for name in preflight.DEFAULTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")
+    assert preflight.main() == 1
+    said = capsys.readouterr().err
+    assert "BIND_ADDRESS=0.0.0.0" in said
+    assert all(name in said for name in preflight.DEFAULTS)
+    assert ".env" in said
+    monkeypatch.setenv("BIND_ADDRESS", "127.0.0.1")
+    assert preflight.main() == 0
