@@ -74,6 +74,11 @@ def day_index(feed: str) -> str:
     return f"_{feed}_by_day"
 
 
+def qualified_day_index(feed: str) -> str:
+    """The same with its schema, as a regclass; a feed's name needs no quotes."""
+    return f"{SCHEMA}.{day_index(feed)}"
+
+
 def range_constraint(contract: Contract) -> str:
     """Name of the constraint that keeps event times within the years 1 to 9999."""
     return f"{contract.event_time}_range"

@@ -158,15 +158,6 @@ def remove_load(conn: psycopg.Connection, contract: Contract, old: LoadedFile, n
     conn.execute("update raw._loads set status = 'replaced' where load_id = %s", [old.load_id])
 
 
-def page_count(conn: psycopg.Connection, table: sql.Identifier) -> int:
-    """Pages of a table alone, without its children."""
-    row = conn.execute(
-        "select pg_relation_size(%s::regclass) / current_setting('block_size')::int", [table.as_string(conn)]
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
 def lock_children(conn: psycopg.Connection, feed: str) -> None:
     """Keep other loads (and ANALYZE) from the feed's children until the transaction ends; reading goes on.
 
@@ -191,7 +182,7 @@ def _record_removed_users(
             select distinct {feed}, trim(cast(removed.user_id as text)), cast({load_id} as bigint)
             from (select distinct {user} as user_id from {table} where {condition}) as removed
             where trim(cast(removed.user_id as text)) <> ''
-            on conflict do nothing
+            order by 2  -- in the order of the primary key: several times as fast for a million users
             """
         ).format(
             feed=sql.Literal(contract.feed), load_id=sql.Literal(load_id), user=user, table=table, condition=condition

@@ -26,7 +26,7 @@ from psycopg import sql
 from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import DeliveryReader, as_ingest_error, copy_file, refusal_reason
-from ingest.ddl import LOAD_ID_SETTING, SCHEMA, check_raw, create_day_index, day_index, load_table, raw_table
+from ingest.ddl import LOAD_ID_SETTING, check_raw, create_day_index, load_table, qualified_day_index, raw_table
 from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped
 from ingest.landing import Delivery, find_deliveries
 
@@ -152,6 +152,9 @@ def _work(job: _Job, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
             except Empty:
                 return results
             results.append(_load_file(conn, job, delivery))
+            if results[-1].status == "loaded":
+                # or every later search for a load's rows reads the new pages too
+                conn.execute("select brin_summarize_new_values(%s::regclass)", [qualified_day_index(job.contract.feed)])
 
 
 def _load_file(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadResult:
@@ -236,16 +239,13 @@ def _fill_raw_table(
 ) -> tuple[int, ledger.DayCounts]:
     """COPY into raw.<feed> itself, and find the days of the new rows without reading the old ones."""
     table = raw_table(contract.feed)
-    parent_only = sql.SQL("only {}").format(table)
     conn.execute("select set_config(%s, %s, true)", [LOAD_ID_SETTING, str(load_id)])
-    first_page = ledger.page_count(conn, table)
     record_count = copy_file(conn, table, contract, source, freeze=False)
-    of_load = sql.SQL("_load_id = {}").format(sql.Literal(load_id))
-    # COPY appends, as a rule to the last page and behind it; where it used free space further up, all is searched.
-    tail = sql.SQL("ctid >= {}::tid and {}").format(sql.Literal(f"({max(first_page - 1, 0)},0)"), of_load)
-    days = ledger.days_in(conn, contract, parent_only, tail)
-    if sum(days.values()) != record_count:
-        days = ledger.days_in(conn, contract, parent_only, of_load)
+    # The index knows which pages cannot hold rows of this load; statistics cannot know of the load, and would mislead.
+    conn.execute("set local enable_seqscan = off")
+    condition = sql.SQL("_load_id = {}").format(sql.Literal(load_id))
+    days = ledger.days_in(conn, contract, sql.SQL("only {}").format(table), condition)
+    conn.execute("set local enable_seqscan = on")
     return record_count, days
 
 
@@ -259,17 +259,12 @@ def _refuse_unread(
 
 
 def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> None:
-    """Give the planner what it needs: statistics of what is new, and an index that knows the new pages.
-
-    Outside of the loads' transactions: it is worth nothing to anybody who waits for their locks.
-    """
+    """Give the planner statistics of what is new; after the loads' transactions, so that nobody waits for it."""
     loaded = [result for result in results if result.status == "loaded"]
     if sum(result.record_count for result in loaded) < ANALYZE_ROWS:
         return
     with _connect(conninfo) as conn:
         table = raw_table(contract.feed)
-        index = sql.Identifier(SCHEMA, day_index(contract.feed)).as_string(conn)
-        conn.execute("select brin_summarize_new_values(%s::regclass)", [index])
         for result in loaded:
             assert result.load_id is not None
             own_table = load_table(contract.feed, result.load_id)
