@@ -18,8 +18,10 @@ LOG_LIMIT_BYTES = 20 * 1024 * 1024
 
 
 @contextmanager
-def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterator[None]:
+def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterator[int]:
     """Hold an exclusive lock on a file; the kernel frees it when the process ends, however it ends.
+
+    Gives the descriptor: a child that inherits it holds the lock too.
 
     Args:
         path: the lock file, made if absent.
@@ -44,7 +46,7 @@ def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterat
                 if time.monotonic() >= end:
                     raise EmbeddedError(busy or f"another process holds {path}") from None
                 time.sleep(LOCK_POLL_SECONDS)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -93,8 +93,9 @@ class Progress:
         label = self.name(self._task, self._index, self._run) if self._index >= 0 else self._task
         self.say(f"  {label}: {STATE_WORDS.get(state, state)}, {time.monotonic() - self._begin:.1f} s")
         if state in ("failed", "up_for_retry"):
-            for text in list(dict.fromkeys(self._errors))[:ERROR_LINES]:
-                self.say(f"      {text}")
+            for number, text in enumerate(self._errors[:ERROR_LINES]):
+                if not any(said.endswith(text) for said in self._errors[:number]):  # what a wrapped exception repeats
+                    self.say(f"      {text}")
         if state == "failed":
             self.failed.append(label)
         self._task = ""

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import psycopg
 
+from embedded.errors import last_lines
 from embedded.files import open_log
 from embedded.metadata import (
     NO_LOGINS,
@@ -63,15 +64,17 @@ def run_dag(
     stack = AirflowStack(home, warehouse, project)
     if stack.is_running():  # its scheduler would also take up the run of a process of our own
         return run_scheduled(stack, conf, log_path, dag_id)
-    with run_lock(home):
+    with run_lock(home) as lock:
         fail_abandoned_runs(home)
-        code = _run_here(home, airflow_environment(home, warehouse, project), conf, log_path, dag_id)
+        code = _run_here(home, airflow_environment(home, warehouse, project), conf, log_path, dag_id, lock)
         if code != 0:
             fail_abandoned_runs(home)
     return code
 
 
-def _run_here(home: Path, environment: dict[str, str], conf: Mapping[str, Any], log_path: Path, dag_id: str) -> int:
+def _run_here(
+    home: Path, environment: dict[str, str], conf: Mapping[str, Any], log_path: Path, dag_id: str, lock: int
+) -> int:
     migration = commands_to_migrate(home, with_login=False)
     words = command(*migration, ["dags", "test", dag_id, "--conf", json.dumps(dict(conf))])
     _say(f"Running the DAG {dag_id}; log: {log_path}")
@@ -87,6 +90,7 @@ def _run_here(home: Path, environment: dict[str, str], conf: Mapping[str, Any], 
             text=True,
             errors="replace",
             process_group=0,
+            pass_fds=[lock],  # so that the lock holds as long as the run goes on, even should this process be killed
         )
         assert process.stdout is not None
         try:
@@ -103,8 +107,6 @@ def _run_here(home: Path, environment: dict[str, str], conf: Mapping[str, Any], 
         failed = ", ".join(progress.failed) or "before its first task" * (not progress.started_count)
         _say(f"The run failed{': ' if failed else ''}{failed}. The whole log: {log_path}")
         if not progress.started_count:
-            from embedded.errors import last_lines
-
             _say(last_lines(log_path))
     return code if code >= 0 else 128 - code
 

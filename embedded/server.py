@@ -49,6 +49,7 @@ ADMIN = "embedded_admin"  # its password is random and kept beside the data, so 
 METADATA = "airflow"  # role and database of Airflow's metadata
 START_SECONDS = 300.0  # a killed server may have much to replay
 STOP_SECONDS = 60.0
+DYING_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,10 @@ class EmbeddedPostgres:
             try:
                 return self._start(found is None)
             except EmbeddedError:
-                if found is None or alive(found):
+                # it may have been killed a moment ago, and take another to be gone
+                if found is None or not wait_until(lambda: not alive(found), DYING_SECONDS):
                     raise
-                return self._start(True)  # it was just dying
+                return self._start(True)
 
     def stop(self) -> None:
         """Stop the server and wait: open transactions are rolled back, everything committed is kept.
@@ -164,7 +166,7 @@ class EmbeddedPostgres:
             self._make_databases(wanted)
         return warehouse
 
-    def _lock(self) -> AbstractContextManager[None]:
+    def _lock(self) -> AbstractContextManager[int]:
         return locked(
             self.home / "postgres.lock", busy=f"another command is still starting or stopping Postgres in {self.home}"
         )

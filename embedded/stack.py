@@ -29,7 +29,7 @@ STOP_SECONDS = 45.0
 HEARTBEATS = ("scheduler", "triggerer", "dag_processor")
 
 
-def run_lock(home: Path) -> AbstractContextManager[None]:
+def run_lock(home: Path) -> AbstractContextManager[int]:
     """Held by a run in a process of its own, and while the stack starts: two writers would spoil each other's run."""
     make_folder(home / "airflow")
     return locked(
@@ -113,7 +113,7 @@ class AirflowStack:
             return {}
         return answer if isinstance(answer, dict) else {}
 
-    def _lock(self) -> AbstractContextManager[None]:
+    def _lock(self) -> AbstractContextManager[int]:
         make_folder(self.home / "airflow")
         return locked(
             self.home / "airflow" / "stack.lock",
