@@ -110,7 +110,7 @@ def describe(failure: NodeFailure) -> str:
 
 def _failure(result: Any) -> NodeFailure:
     is_test = result.node.resource_type == "test" and result.status in ("fail", "warn")
-    query = "\n".join(line for line in (result.node.compiled_code or "").splitlines() if line.strip())
+    query = "\n".join(line for line in (getattr(result.node, "compiled_code", None) or "").splitlines() if line.strip())
     row_count = result.failures if is_test else None
     return NodeFailure(result.node.name, str(result.status), str(result.message or ""), row_count, query)
 

@@ -94,7 +94,7 @@
 {# A fingerprint of a seed's rows: a model that depends on it as a whole is rebuilt when it changes. #}
 {% macro seed_version(seed) %}
     {% set query %}
-        select coalesce(md5(string_agg(rules::text, '|' order by rules::text collate "C")), '') from {{ ref(seed) }} as rules
+        select coalesce(md5(string_agg(rules::text, '|' order by rules::text collate "C")), '') from {{ ref(seed).render() }} as rules
     {% endset %}
     {% do return(run_query(query).columns[0].values()[0] if execute else '') %}
 {% endmacro %}

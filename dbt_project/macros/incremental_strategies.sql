@@ -9,6 +9,14 @@
 {% endmacro %}
 
 {#
+    Pre-hook: a few days are read through an index, whatever the planner thinks. It takes an index of block ranges for
+    useless where files were loaded out of order; but such an index still leaves out all but the pages of those days.
+#}
+{% macro read_days_by_index() %}
+    {% if config.get('incremental_strategy') == 'rebuild_days' and is_incremental() %}set local enable_seqscan = off{% endif %}
+{% endmacro %}
+
+{#
     rebuild_users: every row of each changed user (meta.user_columns: the user column of each feed) is deleted and
     inserted again; all of them when the seed meta.versioned_by has changed. The users of the new rows are deleted
     too: a load that is replaced while the model runs may have changed the set, and a row must never stand twice.

@@ -1,0 +1,131 @@
+"""What holds for the dbt project as a whole: unit tests, plans, portability, the targets."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot.errors import ErrorLevel
+from support.pipeline import Pipeline
+
+from growth import dbt
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+DAY_COUNT = 200
+
+
+def test_every_unit_test_of_the_models_passes(pipeline: Pipeline) -> None:
+    # an incremental unit test needs its relation to exist
+    assert dbt.invoke(
+        ["build", "--quiet", "--empty", "--exclude-resource-type", "test", "unit_test"], pipeline.warehouse
+    )
+    result = dbt.invoke(["test", "--quiet", "--select", "test_type:unit"], pipeline.warehouse)
+    assert result.succeeded, [failure.message for failure in result.failures] or result.error
+    assert result.node_count >= 15
+
+
+def test_an_empty_build_consumes_no_load(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
+    pipeline.run()
+    dbt.invoke(["build", "--quiet", "--empty", "--full-refresh", "--select", "resource_type:model"], pipeline.warehouse)
+    assert pipeline.query("select count(*) from dwh.fct_sessions") == [(0,)]
+    pipeline.build()
+    assert pipeline.query("select count(*) from dwh.fct_sessions") == [(1,)]
+
+
+def test_a_late_day_is_built_without_scanning_history(pipeline: Pipeline) -> None:
+    """The changed days, rendered as literals, reach the index of raw below the deduplication; so do the loads."""
+    for first in range(0, DAY_COUNT, 20):
+        lines = [
+            f"{number},{START + number * timedelta(seconds=30)},true,DIRECT"
+            for number in range(2880 * first, 2880 * (first + 20))
+        ]
+        pipeline.land("sessions", f"{first:03}.csv", lines)
+    pipeline.run()
+    pipeline.land("sessions", "late.csv", [f"-1,{START + timedelta(days=60)},true,DIRECT"])
+    pipeline.load()
+    rows_read = """
+        select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint from pg_stat_all_tables
+        where schemaname = 'raw' and relname = 'sessions'
+    """
+    [(before,)] = pipeline.query(rows_read)
+    pipeline.build()
+    [(after,)] = pipeline.query(rows_read)
+    assert pipeline.query("select count(*) from dwh.fct_sessions") == [(2880 * DAY_COUNT + 1,)]
+    assert after - before < 2880 * DAY_COUNT / 2, "less than half of history, for all models that read it"
+
+
+def test_the_incremental_sql_has_its_days_as_literals(pipeline: Pipeline, growth_home: Path) -> None:
+    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
+    pipeline.run()
+    pipeline.land("sessions", "b.csv", ["1,2024-02-05 23:59:59-01,true,DIRECT"])
+    pipeline.run()
+    compiled = growth_home / "dbt/target-prod/compiled/growth/models/dwh/acquisition/fct_sessions.sql"
+    assert "session_started_date in (date '2024-02-06')" in compiled.read_text()
+
+
+def test_models_parse_and_translate_to_spark(pipeline: Pipeline, growth_home: Path) -> None:
+    pipeline.build()
+    manifest = json.loads((growth_home / "dbt/target-prod/manifest.json").read_text())
+    models = {
+        node["name"]: growth_home / "dbt/target-prod/compiled/growth" / node["original_file_path"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+    assert len(models) >= 15
+    for name, path in models.items():
+        [statement] = sqlglot.transpile(
+            path.read_text(), read="postgres", write="spark", unsupported_level=ErrorLevel.RAISE
+        )
+        assert sqlglot.parse_one(statement, read="spark"), name
+
+
+def test_what_is_not_portable_stands_in_macros(growth_home: Path) -> None:
+    """Inline in a model stands no SQL that Spark does not know."""
+    models = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+    unportable = ("at time zone", "extract(epoch", "distinct on", "generate_series", "collate", "::")
+    found = [
+        f"{path.name}: {text}"
+        for path in models.rglob("*.sql")
+        for text in unportable
+        if text in "\n".join(line for line in path.read_text().lower().splitlines() if not line.startswith("--"))
+    ]
+    assert found == []
+
+
+def test_dev_builds_apart_and_never_touches_what_readers_see(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
+    pipeline.run()
+    schemas = "select distinct schemaname from pg_tables where schemaname !~ '^(pg_|information)' order by 1"
+    before, marts = pipeline.query(schemas), pipeline.marts()
+    pipeline.land("sessions", "b.csv", ["2,2024-01-05 10:00:00,true,DIRECT"])
+    pipeline.load()
+    monkeypatch.setenv("DBT_DEV_PREFIX", "dev_ada")
+    result = dbt.invoke(["build", "--quiet", "--exclude-resource-type", "unit_test"], pipeline.warehouse, target="dev")
+    assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
+    added = {schema for (schema,) in pipeline.query(schemas)} - {schema for (schema,) in before}
+    assert added == {"dev_ada_dwh", "dev_ada_mart_candidate"}
+    assert pipeline.query("select count(*) from dev_ada_dwh.fct_sessions") == [(2,)]
+    assert pipeline.marts() == marts
+    pipeline.run()  # what dev consumed is still news to prod
+    assert pipeline.query("select count(*) from dwh.fct_sessions") == [(2,)]
+
+
+def test_a_surrogate_key_is_never_null_and_its_parts_do_not_run_together(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = (
+        "select {{ surrogate_key(['a', 'b']) }} as key from (values "
+        "('x', 'y'), ('x|1:y', null), (null, 'x'), ('x', null), ('', null), ('x', ''), (null, null)) as v (a, b)"
+    )
+    arguments = ["show", "--quiet", "--output", "json", "--limit", "10", "--inline", query]
+    assert dbt.invoke(arguments, pipeline.warehouse).succeeded
+    printed = capsys.readouterr().out
+    keys = [row["key"] for row in json.loads(printed[printed.index("{") :])["show"]]
+    assert len(keys) == len(set(keys)) == 7
+    assert None not in keys
