@@ -79,10 +79,14 @@ def load(feeds: list[str]) -> None:
     """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
     from growth.load import load as load_files
     from ingest.contract import load_contracts
+    from ingest.landing import unclaimed
 
     warehouse = prepared()
+    contracts = load_contracts(feeds_folder())
+    for warning in unclaimed(landing_folder(), contracts):
+        say(warning)
     run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    results = load_files(warehouse, feeds or load_contracts(feeds_folder()), run_id, say)
+    results = load_files(warehouse, feeds or contracts, run_id, say)
     if any(result.error for result in results):
         sys.exit(1)
 
@@ -93,8 +97,12 @@ def load(feeds: list[str]) -> None:
 def run(full_refresh: bool, feeds: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
     from embedded.airflow import run_dag
+    from ingest.contract import load_contracts
+    from ingest.landing import unclaimed
 
     warehouse = connect()
+    for warning in unclaimed(landing_folder(), load_contracts(feeds_folder())):
+        say(warning)
     log_path = growth_home() / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
     code = run_dag(growth_home(), warehouse, {"full_refresh": full_refresh, "feeds": feeds}, log_path)
     if code == 0:
@@ -180,7 +188,6 @@ def up(ui: bool) -> None:
 def down(purge: bool) -> None:
     """Stop what `up` started; data stay."""
     from embedded.airflow import AirflowStack
-
     from embedded.server import EmbeddedPostgres
 
     AirflowStack(growth_home(), None).down()

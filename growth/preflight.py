@@ -22,7 +22,7 @@ DEFAULTS = {
     "WAREHOUSE_ANALYST_PASSWORD": "analyst",
     "AIRFLOW_PASSWORD": "airflow",
     "AIRFLOW_DB_PASSWORD": "airflow",
-    "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only",
+    "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only-never-on-an-open-address",
     "AIRFLOW_FERNET_KEY": "Z3Jvd3RoLWRldmVsb3BtZW50LWtleS0zMi1ieXRlcyE=",
 }
 MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")

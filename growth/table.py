@@ -40,7 +40,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 
 def _plain(value: Any) -> Any:
-    """Numbers stay exact as text where a float could not hold them."""
+    """What JSON has no type for: decimals become numbers, all else its text."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)

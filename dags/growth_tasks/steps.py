@@ -65,9 +65,10 @@ def load_feeds() -> Any:
 @fail_for_good
 def select_feeds() -> list[str]:
     """Prepare the warehouse and name the feeds to load: those of the run's params, else all. Never none."""
-    from growth.settings import feeds_folder
+    from growth.settings import feeds_folder, landing_folder
     from growth.warehouse import initialise
     from ingest.contract import load_contracts
+    from ingest.landing import unclaimed
 
     contracts = load_contracts(feeds_folder())
     wanted = get_current_context()["params"]["feeds"] or list(contracts)
@@ -75,6 +76,8 @@ def select_feeds() -> list[str]:
     if unknown:
         raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
     initialise(warehouse(), contracts)
+    for warning in unclaimed(landing_folder(), contracts):
+        log.warning(warning)
     return list(wanted)
 
 
@@ -88,9 +91,7 @@ def load_feed(feed: str) -> None:
     context["feed_name"] = feed  # type: ignore[typeddict-unknown-key]
     refused = [result for result in load(warehouse(), [feed], context["run_id"], log.info) if result.error]
     if refused:
-        raise AirflowFailException(
-            f"{feed}: {len(refused)} refused, see above: " + ", ".join(r.source_file for r in refused)
-        )
+        raise AirflowFailException("\n".join(f"{result.source_file}: {result.error}" for result in refused))
 
 
 def gate(layer: str) -> Any:

@@ -1,0 +1,165 @@
+"""The command line as a user types it: the real DAG on an embedded Postgres, in a home of its own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GROWTH = Path(sys.executable).parent / "growth"
+Growth = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the DAG reads, so that a test can break it."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("dags", "dbt_project", "ingest/feeds"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def growth(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Growth]:
+    home = tmp_path_factory.mktemp("home")
+    names = ("WAREHOUSE_", "GROWTH_", "DBT_", "AIRFLOW")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(names)}
+    environment |= {
+        "GROWTH_HOME": str(home),
+        "GROWTH_LANDING": str(project / "landing"),
+        "GROWTH_PROJECT": str(project),
+    }
+
+    def call(*arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [GROWTH, *arguments],
+            env=environment | variables,
+            text=True,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    yield call
+    call("down", check=False)
+
+
+def land(project: Path, feed: str, name: str, text: str) -> Path:
+    path = project / "landing" / feed / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def attribution(growth: Growth) -> dict[str, str]:
+    done = growth("sql", "select channel, registration_count from mart.channel_attribution", "--format", "csv")
+    return {row["channel"]: row["registration_count"] for row in csv.DictReader(io.StringIO(done.stdout))}
+
+
+SESSIONS = "userid,time_started,is_paid,medium\n1,2024-01-05 10:00:00,true,PAID SEARCH\n"
+CONVERSIONS = "userid,registration_time\n1,2024-01-05 11:00:00\n"
+
+
+def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
+    done = growth("run")
+    assert "No file has ever been delivered" in done.stderr
+    assert attribution(growth) == {}
+    for mart in ("channel_attribution", "channel_conversion", "acquisition_daily"):
+        assert growth("sql", f"select count(*) from mart.{mart}", "--format", "json").stdout.strip() == (
+            '[\n  {\n    "count": 0\n  }\n]'
+        )
+
+
+def test_one_feed_alone_runs_and_a_second_run_changes_nothing(growth: Growth, project: Path) -> None:
+    land(project, "conversions", "a.csv", CONVERSIONS)
+    assert "Published" in growth("run").stderr
+    assert attribution(growth) == {"UNATTRIBUTED": "1"}
+    land(project, "sessions", "a.csv", SESSIONS)
+    growth("run", "--feeds", "sessions")
+    assert attribution(growth) == {"PAID_SEARCH": "1"}
+    status = growth("status").stdout
+    assert [line.split("|")[0].strip() for line in status.splitlines()[2:4]] == ["conversions", "sessions"]
+
+
+def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
+    bad = land(project, "conversions", "bad.csv", "userid,registration_time\n2,2024-01-06 11:00:00\n3,yesterdayish\n")
+    land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")
+    done = growth("run", check=False)
+    assert done.returncode == 1
+    for part in ("conversions/bad.csv", "line 3", "registration_time", "yesterdayish"):
+        assert part in done.stderr, part
+    assert attribution(growth) == {"PAID_SEARCH": "1"}
+    assert "gate_raw" not in done.stderr.split("load_feed", 1)[1].replace("gate_raw: not run", "")
+    assert "conversions/bad.csv" in growth("status").stdout
+    # corrected under the same name; the good file of that load stayed
+    bad.write_text("userid,registration_time\n2,2024-01-06 11:00:00\n3,2024-01-06 12:00:00\n")
+    growth("run")
+    assert attribution(growth) == {"PAID_SEARCH": "1", "UNATTRIBUTED": "3"}
+
+
+def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
+    test = project / "dbt_project" / "tests" / "nobody_is_number_five.sql"
+    test.write_text(
+        "{{ config(tags=['staging']) }}\nselect * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
+    )
+    land(project, "conversions", "five.csv", "userid,registration_time\n5,2024-01-07 11:00:00\n")
+    done = growth("run", check=False)
+    test.unlink()
+    assert done.returncode == 1
+    assert "nobody_is_number_five" in done.stderr
+    assert "gate_staging: failed" in done.stderr
+    assert attribution(growth) == {"PAID_SEARCH": "1", "UNATTRIBUTED": "3"}
+    log = next(line.split("log: ", 1)[1] for line in done.stderr.splitlines() if "log: " in line)
+    text = Path(log.strip()).read_text()
+    assert "1 failing rows" in text
+    assert "user_id = '5'" in text
+    growth("run")
+    assert attribution(growth) == {"PAID_SEARCH": "1", "UNATTRIBUTED": "4"}
+
+
+def test_results_alone_go_to_standard_output(growth: Growth) -> None:
+    growth("down")
+    done = growth("psql", "--", "--csv", "--command", "select 1 as one")  # starts the server
+    assert done.stdout == "one\n1\n"
+    assert growth("sql", "select 1 as one", "--format", "csv").stdout == "one\n1\n"
+    assert growth("sql", "select null as none, 'ä' as text", "--format", "json").stdout == (
+        json.dumps([{"none": None, "text": "ä"}], indent=2, ensure_ascii=False) + "\n"
+    )
+    refused = growth("sql", "select * from raw.sessions", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "permission denied" in refused.stderr
+    assert growth("psql", "--admin", "--", "-tAc", "select count(*) from raw.sessions").stdout == "1\n"
+
+
+def test_mistakes_get_one_clear_line(growth: Growth) -> None:
+    unknown = growth("run", "--feeds", "session", check=False)
+    assert unknown.returncode == 2
+    assert "no contract for session; there are: conversions, sessions" in unknown.stderr
+    nowhere = growth("status", check=False, WAREHOUSE_HOST="127.0.0.1", WAREHOUSE_PORT="1")
+    assert nowhere.returncode == 1
+    assert "Connection refused" in nowhere.stderr
+    assert "Traceback" not in nowhere.stderr + unknown.stderr
+
+
+def test_another_postgres_is_set_up_and_used(growth: Growth, warehouse) -> None:
+    environment = warehouse.environment()
+    growth("init", **environment)
+    growth("init", **environment)
+    growth("load", **environment)
+    assert "sessions" in growth("status", **environment).stdout
+    assert (
+        growth("sql", "select current_database()", "--format", "csv", **environment).stdout.split()[1]
+        == warehouse.database
+    )
