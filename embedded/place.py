@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,17 +105,15 @@ def server_account(data: Path) -> Account:
 
 
 def choose_folder(home: Path, account: Account) -> Path:
-    """The folder for a new server: in the home, or shared where the account may not enter the home.
+    """The folder for a new server: in the home, or below ``SHARED_FOLDER`` where the account may not enter the home.
 
-    A shared folder of this home without the home's memory of it is what a deleted home left behind: it is deleted too.
+    Raises:
+        EmbeddedError: the account may enter neither.
     """
     folder = make_folder(home / "postgres")
     shared = SHARED_FOLDER / home_key(home)
     if account.can_enter(folder):
         return folder
-    if shared.exists():
-        print(f"growth: {home} is new: deleting the data of its predecessor in {shared}", file=sys.stderr)
-        shutil.rmtree(shared)
     make_folder(shared)
     if not account.can_enter(shared):
         raise EmbeddedError(f"user id {account.uid}, as whom Postgres runs, may enter neither {home} nor {shared}")

@@ -21,6 +21,7 @@ from embedded.server import EmbeddedPostgres
 from embedded.stack import AirflowStack
 
 POLL_SECONDS = 1.0
+WAIT_TOLD_SECONDS = 5.0
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
@@ -48,6 +49,7 @@ def run_scheduled(stack: AirflowStack, conf: Mapping[str, Any], log_path: Path, 
 
 def _follow(conn: psycopg.Connection, stack: AirflowStack, dag_id: str, run_id: str) -> str:
     told: set[tuple[object, ...]] = set()
+    patience = time.monotonic() + WAIT_TOLD_SECONDS
     query = """
         select task_id, map_index, rendered_map_index, state, extract(epoch from end_date - start_date), try_number
         from task_instance where dag_id = %s and run_id = %s and state is not null
@@ -75,6 +77,9 @@ def _follow(conn: psycopg.Connection, stack: AirflowStack, dag_id: str, run_id: 
                     _say(f"      {line}")
         if run[0] in ("success", "failed"):
             return str(run[0])
+        if run[0] == "queued" and time.monotonic() > patience:
+            patience = float("inf")
+            _say("  waiting: another run of this DAG is going on")
         if run[1]:
             raise EmbeddedError(f"the DAG {dag_id} is paused: unpause it at {stack.url}, the run then starts")
         if not stack.is_running():

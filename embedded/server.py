@@ -171,9 +171,6 @@ class EmbeddedPostgres:
             self.home / "postgres.lock", busy=f"another command is still starting or stopping Postgres in {self.home}"
         )
 
-    def _cluster_name(self) -> str:
-        return f"growth-{home_key(self.data)}"
-
     def _data_version(self) -> int | None:
         try:
             return int((self.data / "PG_VERSION").read_text())
@@ -192,14 +189,7 @@ class EmbeddedPostgres:
         """The server process, if the pid file names one that is a Postgres on this very data folder."""
         lines = self._pid_file()
         process = living(abs(int(lines[0]))) if lines and lines[0].lstrip("-").isdigit() else None
-        return process if process and self._is_ours(process) else None
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        # by command line: in a container even root may not read the working folder of another user's process
-        try:
-            return process.name().startswith("postgres") and self._cluster_name() in " ".join(process.cmdline())
-        except psutil.Error:
-            return False
+        return process if process and _serves(process, self.data) else None
 
     def _running_port(self) -> int:
         lines = self._pid_file()
@@ -210,9 +200,9 @@ class EmbeddedPostgres:
 
     def _recover(self) -> None:
         """Clear what a killed server left: processes that still run, and the pid file, maybe naming somebody else."""
-        orphans = [process for process in psutil.process_iter() if self._is_ours(process) and alive(process)]
         # they end by themselves once they notice, except in the middle of a long statement
-        if not wait_until(lambda: not any(map(alive, orphans)), 2.0):
+        orphans = _processes(self.data)
+        if not wait_until(lambda: not any(map(alive, orphans)), DYING_SECONDS):
             stop_all(orphans, signal.SIGQUIT, 5.0, signal.SIGKILL)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -220,13 +210,24 @@ class EmbeddedPostgres:
         """The data folder, made if absent, and with what and as whom to run it."""
         account = server_account(self.data)
         version = self._data_version()
+        folder = choose_folder(self.home, account) if version is None else server_folder(self.home)
         binaries = reachable_binaries(server_binaries(version), self.home, account)
         if version is None:
-            folder = choose_folder(self.home, account)
+            if (folder / "data").exists():
+                self._forget_predecessor(folder)
             passwords = {ADMIN: secrets.token_urlsafe(24), METADATA: secrets.token_urlsafe(24)}
             write_json(folder / "secrets.json", passwords)
             self._initdb(folder, binaries, account, passwords[ADMIN])
         return binaries, account
+
+    def _forget_predecessor(self, folder: Path) -> None:
+        """Delete the data outside the home that a home of this path, since deleted, has left behind."""
+        data = folder / "data"
+        if not folder.is_relative_to(SHARED_FOLDER):
+            raise EmbeddedError(f"{data} is not the data of a Postgres: move it away")
+        print(f"growth: {self.home} is new: deleting the data of its predecessor in {data}", file=sys.stderr)
+        stop_all(_processes(data), signal.SIGQUIT, 5.0, signal.SIGKILL)
+        shutil.rmtree(data)
 
     def _initdb(self, folder: Path, binaries: Binaries, account: Account, password: str) -> None:
         # into a folder of another name, so that an interrupted initdb is never taken for data
@@ -260,7 +261,7 @@ class EmbeddedPostgres:
         """Start the server process on a free port, and remember the port."""
         binaries, account = how
         config = self.data / "growth.conf"
-        config.write_text(tuning.as_file(tuning.settings(self.data, self._cluster_name())))
+        config.write_text(tuning.as_file(tuning.settings(self.data, _cluster_name(self.data))))
         account.own(config)
         state = read_json(self.home / STATE_FILE)
         ports = [state.get("port"), *range(self._first_port, self._first_port + PORTS_TRIED)]
@@ -276,7 +277,7 @@ class EmbeddedPostgres:
     def _launch_on(self, port: int, binaries: Binaries, account: Account) -> bool:
         """Start the server process; False where another program took the port in the meantime."""
         command = [binaries.program("postgres"), "-D", str(self.data), "-p", str(port), "-h", ADDRESS, "-k", ""]
-        command += ["-c", f"cluster_name={self._cluster_name()}"]
+        command += ["-c", f"cluster_name={_cluster_name(self.data)}"]
         log = open_log(self.log)
         log_start = self.log.stat().st_size
         try:
@@ -365,6 +366,24 @@ class EmbeddedPostgres:
                         )
         except (psycopg.Error, KeyError) as error:
             raise EmbeddedError(f"cannot prepare the databases of the embedded Postgres: {error}") from error
+
+
+def _cluster_name(data: Path) -> str:
+    """What the titles of all server processes on a data folder contain."""
+    return f"growth-{home_key(data)}"
+
+
+def _serves(process: psutil.Process, data: Path) -> bool:
+    """Whether a process is a Postgres on this data folder."""
+    # by command line: in a container even root may not read the working folder of another user's process
+    try:
+        return process.name().startswith("postgres") and _cluster_name(data) in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _processes(data: Path) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _serves(process, data) and alive(process)]
 
 
 def is_free(port: int) -> bool:

