@@ -92,15 +92,17 @@ def day_expression(contract: Contract) -> sql.Composable:
     return sql.SQL("(cast({} at time zone 'UTC' as date))").format(column)
 
 
-def create_day_index(contract: Contract, table: sql.Identifier, name: str | None = None) -> sql.Composed:
+def create_day_index(
+    contract: Contract, table: sql.Identifier, name: str | None = None, *, with_load_id: bool = True
+) -> sql.Composed:
     """Statement for the BRIN index on day and load: a few pages, and it finds a day without reading the history.
 
-    One index over both, because it is built in one scan, and BRIN serves a condition on either column alone.
+    One index over both, because it is built in one scan, and BRIN serves a condition on either column alone. Where all
+    rows are of one load, the day is enough.
     """
     name_or_default = sql.Identifier(name) if name else sql.SQL("")
-    return sql.SQL("create index {} on {} using brin ({}, _load_id)").format(
-        name_or_default, table, day_expression(contract)
-    )
+    columns = [day_expression(contract), *([sql.Identifier("_load_id")] if with_load_id else [])]
+    return sql.SQL("create index {} on {} using brin ({})").format(name_or_default, table, sql.SQL(", ").join(columns))
 
 
 def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Literal
@@ -208,8 +208,6 @@ def _load_in_transaction(
         record_count, days = _fill_own_table(conn, contract, source, load_id)
     else:
         record_count, days = _fill_raw_table(conn, contract, source, load_id)
-    if record_count != sum(days.values()):
-        raise IngestError(f"{delivery.source_file}: COPY stored {record_count} records, {sum(days.values())} are found")
     ledger.record_changed_days(conn, contract.feed, days, load_id)
     if old is not None:
         ledger.remove_load(conn, contract, old, load_id)
@@ -221,14 +219,14 @@ def _load_in_transaction(
 
 def _fill_own_table(
     conn: psycopg.Connection, contract: Contract, source: DeliveryReader, load_id: int
-) -> tuple[int, ledger.DayCounts]:
+) -> tuple[int, set[date]]:
     """COPY into a new table, then make it a child of raw.<feed>: readers see it when the transaction commits."""
     table, parent = load_table(contract.feed, load_id), raw_table(contract.feed)
     conn.execute(sql.SQL("create table {} (like {} including constraints)").format(table, parent))
     conn.execute(sql.SQL("alter table {} alter column _load_id set default {}").format(table, sql.Literal(load_id)))
     record_count = copy_file(conn, table, contract, source, freeze=True)
-    days = ledger.days_in(conn, contract, table, sql.SQL("true"))
-    conn.execute(create_day_index(contract, table))
+    conn.execute(create_day_index(contract, table, with_load_id=False))
+    days = ledger.days_by_index(conn, contract, table)
     ledger.lock_children(conn, contract.feed)
     conn.execute(sql.SQL("alter table {} inherit {}").format(table, parent))
     return record_count, days
@@ -236,17 +234,17 @@ def _fill_own_table(
 
 def _fill_raw_table(
     conn: psycopg.Connection, contract: Contract, source: DeliveryReader, load_id: int
-) -> tuple[int, ledger.DayCounts]:
+) -> tuple[int, set[date]]:
     """COPY into raw.<feed> itself, and find the days of the new rows without reading the old ones."""
     table = raw_table(contract.feed)
     conn.execute("select set_config(%s, %s, true)", [LOAD_ID_SETTING, str(load_id)])
     record_count = copy_file(conn, table, contract, source, freeze=False)
-    # The index knows which pages cannot hold rows of this load; statistics cannot know of the load, and would mislead.
-    conn.execute("set local enable_seqscan = off")
     condition = sql.SQL("_load_id = {}").format(sql.Literal(load_id))
-    days = ledger.days_in(conn, contract, sql.SQL("only {}").format(table), condition)
-    conn.execute("set local enable_seqscan = on")
-    return record_count, days
+    with ledger.index_scans_only(conn):
+        days = ledger.days_in(conn, contract, sql.SQL("only {}").format(table), condition)
+    if record_count != sum(days.values()):
+        raise IngestError(f"COPY stored {record_count} records, {sum(days.values())} are found")
+    return record_count, set(days)
 
 
 def _refuse_unread(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+import random
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -148,6 +149,22 @@ def test_days_are_utc_at_their_exact_bounds(bench, large_file_bytes):
         "select distinct cast(registration_time at time zone 'UTC' as date)::text from raw.conversions order by 1"
     )
     assert [day for (day,) in bench.rows(by_model)] == expected
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_days_of_a_large_load_are_exact_where_a_sample_of_its_pages_misses_some(bench, shuffled):
+    """Many pages; single rows far below, far above, and in gaps, of which there are few or (last file) many."""
+    days = [f"2024-03-{day:02}" for day in (*range(3, 8), *range(10, 20)) for _ in range(8000)]
+    rare = ["2023-01-05", "2024-03-08", "2024-12-31"]
+    records = [f"{user},{day} 12:00:00" for user, day in enumerate([*days, *rare])]
+    if shuffled:
+        random.Random(1).shuffle(records)
+    bench.land("conversions/a.csv", *records)
+    scattered = [(date(2020, 1, 1) + timedelta(days=2 * step)).isoformat() for step in range(200) for _ in range(300)]
+    bench.land("conversions/b.csv", *(f"{user},{day}" for user, day in enumerate(scattered)))
+    few_gaps, many_gaps = bench.load("conversions", large_file_bytes=1)
+    assert bench.changed_days(few_gaps.load_id) == sorted({*days, *rare})
+    assert bench.changed_days(many_gaps.load_id) == sorted({*scattered})
 
 
 def test_byte_order_mark_and_windows_line_ends_load(bench):
