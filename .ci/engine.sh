@@ -3,6 +3,7 @@
 # Prints the engine's pid when it was started here, nothing when one was running. Logs go to $1.
 set -euo pipefail
 log=${1:?usage: engine.sh LOG}
+cd "$(dirname "$0")/.."
 docker=/usr/bin/docker # an older client may come first in PATH
 
 if "$docker" info >/dev/null 2>&1 && "$docker" buildx version >/dev/null 2>&1 && "$docker" compose version >/dev/null 2>&1; then
@@ -15,9 +16,7 @@ if [ "$free_kb" -lt 10000000 ]; then
 fi
 if ! { command -v dockerd && "$docker" buildx version && "$docker" compose version && command -v debootstrap; } >>"$log" 2>&1; then
     # bookworm's own engine has only the classic builder; the address is that of the machine's Debian source
-    mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null \
-        | grep -oE '^(URIs:|deb) .*' | grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ') || true
-    [ -n "$mirror" ] || { echo "engine.sh: no Debian source found in /etc/apt" >&2; exit 1; }
+    mirror=$(.ci/mirror.sh)
     printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
         "$mirror" >/etc/apt/sources.list.d/trixie.sources
     printf 'Package: *\nPin: release n=trixie\nPin-Priority: 100\n' >/etc/apt/preferences.d/trixie

@@ -32,7 +32,11 @@ if ! is_current debian:trixie-slim "$base"; then
     echo "building a stand-in for debian:trixie-slim"
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
-    mirror=$(sed -n 's/^URIs: //p' /etc/apt/sources.list.d/trixie.sources)
+    if ! command -v debootstrap >/dev/null; then # the engine was not installed by engine.sh
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+    fi
+    mirror=$(../mirror.sh)
     debootstrap --variant=minbase trixie "$root" "$mirror" >/tmp/debootstrap.log 2>&1 \
         || { tail -20 /tmp/debootstrap.log >&2; exit 1; }
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
