@@ -1,4 +1,4 @@
-#!/opt/venv/bin/python
+#!/opt/venv/bin/python -IS
 """Whether an Airflow component is healthy, by the API server's monitor: exit code 0 or 1.
 
 `airflow jobs check` would import all of Airflow, 17 seconds and more on a busy machine; this takes a tenth of one.
