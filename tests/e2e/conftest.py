@@ -25,5 +25,6 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     def write(text: str) -> None:
         reporter.ensure_newline()
         reporter.write_line(f"  {text}")
+        reporter.flush()
 
     return write

@@ -55,7 +55,7 @@ def first_run(stack: Stack, tell: Callable[[str], None]) -> str:
 
 
 def test_the_first_run_starts_by_itself_on_sample_data(stack: Stack, first_run: str) -> None:
-    assert [run["dag_run_id"] for run in stack.runs()] == [first_run]
+    assert first_run in [run["dag_run_id"] for run in stack.runs()]
     tasks = stack.tasks(first_run)
     assert len(tasks) > 5
     assert set(tasks.values()) == {"success"}
