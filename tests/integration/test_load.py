@@ -243,7 +243,7 @@ def test_event_time_may_be_a_date(bench, large_file_bytes):
     bench.contracts["payments"] = contract
     initialise(bench.warehouse, bench.contracts)
     header = "user_id,paid_on,amount"
-    bench.land("payments/a.csv", " a ,2024-01-01,1.50", "a,0001-01-01,", header=header)
+    bench.land("payments/a.csv", " a ,2024-01-01,1.50", "a,0001-01-01,", '" ",2024-01-01,', header=header)
     bench.land("payments/b.csv", "a,infinity,1", header=header)
     first, endless = bench.load("payments", large_file_bytes=large_file_bytes)
     assert bench.changed_days(first.load_id) == ["0001-01-01", "2024-01-01"]
