@@ -60,7 +60,7 @@ lock: .venv/installed-dev ## Write requirements.lock and requirements-dev.lock a
 	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra dev -c requirements.lock \
 	  pyproject.toml -o requirements-dev.lock
 
-clean: ## Stop everything and remove .venv, .growth and caches; landing/ stays
+clean: ## Stop everything and remove .venv, .growth with all data, and caches; landing stays
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down --purge; fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -191,8 +192,13 @@ def down(purge: bool) -> None:
     from embedded.server import EmbeddedPostgres
 
     AirflowStack(growth_home(), None).down()
-    EmbeddedPostgres(growth_home()).stop()
-    say("Stopped.")
+    server = EmbeddedPostgres(growth_home())
+    if purge:
+        server.purge()
+        shutil.rmtree(growth_home(), ignore_errors=True)
+    else:
+        server.stop()
+    say("Stopped, and all data deleted." if purge else "Stopped.")
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

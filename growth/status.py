@@ -14,12 +14,23 @@ select feed,
     coalesce(sum(record_count) filter (where status = 'loaded'), 0)::bigint as records,
     coalesce(sum(loaded_count) filter (where status = 'loaded'), 0)::bigint as loaded,
     coalesce(sum(rejected_count) filter (where status = 'loaded'), 0)::bigint as rejected,
-    count(*) filter (where status = 'refused') as refused_files,
+    count(*) filter (where status = 'refused' and not exists (
+        select from raw._loads as later
+        where later.source_file = loads.source_file and later.status = 'loaded' and later.load_id > loads.load_id
+    )) as refused_files,
     to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
-from raw._loads group by feed
+from raw._loads as loads group by feed
 """
 HEADERS = ("feed", "files", "records", "loaded", "rejected", "refused files", "last load (UTC)")
-REFUSED = "select source_file, error from raw._loads where status = 'refused' order by finished_at desc limit 10"
+# a file that was corrected and loaded since is no news
+REFUSED = """
+select source_file, error from raw._loads as loads
+where status = 'refused' and not exists (
+    select from raw._loads as later
+    where later.source_file = loads.source_file and later.status = 'loaded' and later.load_id > loads.load_id
+)
+order by finished_at desc limit 10
+"""
 PUBLICATION = """
 select published_at, as_of_date, row_counts from mart.publications order by publication_id desc limit 1
 """
