@@ -21,10 +21,12 @@ def docker_engine() -> None:
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Print a line that shows without ``-s``: how long things took."""
     reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def write(text: str) -> None:
-        reporter.ensure_newline()
-        reporter.write_line(f"  {text}")
-        reporter.flush()
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"  {text}")
+            reporter.flush()
 
     return write

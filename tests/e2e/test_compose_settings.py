@@ -48,6 +48,5 @@ def test_without_sample_data_in_a_private_checkout(tmp_path: Path, tell: Callabl
         first_run = wait_for(stack.runs, 60)[0]["dag_run_id"]
         tell(f"scheduled run over no file at all finished in {stack.finish(first_run):.0f} s")
         assert stack.compose("exec", "-T", "airflow-scheduler", "id", "-u").stdout.strip() == str(OWNER)
-        stack.finish(stack.trigger())
         with stack.connect("analyst") as conn:
             assert conn.execute("select count(*) from mart.channel_attribution").fetchone() == (0,)
