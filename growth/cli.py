@@ -88,7 +88,7 @@ def load(feeds: list[str]) -> None:
         say(warning)
     run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     results = load_files(warehouse, feeds or contracts, run_id, say)
-    if any(result.error for result in results):
+    if any(result.status == "refused" for result in results):
         sys.exit(1)
 
 

@@ -84,7 +84,9 @@ def _table(contract: Contract) -> dict[str, Any]:
     return {
         "name": contract.feed,
         "description": contract.description,
-        "config": {"meta": {"identity": contract.user_identity}},
+        "config": {
+            "meta": {"identity": contract.user_identity, "user": contract.user, "event_time": contract.event_time}
+        },
         "columns": [*(_column(column) for column in contract.columns), load_id],
     }
 

@@ -89,7 +89,8 @@ def load_feed(feed: str) -> None:
 
     context = get_current_context()
     context["feed_name"] = feed  # type: ignore[typeddict-unknown-key]
-    refused = [result for result in load(warehouse(), [feed], context["run_id"], log.info) if result.error]
+    results = load(warehouse(), [feed], context["run_id"], log.info)
+    refused = [result for result in results if result.status == "refused"]
     if refused:
         raise AirflowFailException("\n".join(f"{result.source_file}: {result.error}" for result in refused))
 

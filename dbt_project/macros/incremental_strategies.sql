@@ -17,8 +17,7 @@
 {% endmacro %}
 
 {#
-    rebuild_users: every row of each changed user (meta.user_columns: the user column of each feed) is deleted and
-    inserted again; all of them when the seed meta.versioned_by has changed. The users of the new rows are deleted
+    rebuild_users: every row of each changed user of the feeds (meta.feeds) is deleted and inserted again; all of them when the seed meta.versioned_by has changed. The users of the new rows are deleted
     too: a load that is replaced while the model runs may have changed the set, and a row must never stand twice.
 #}
 {% macro get_incremental_rebuild_users_sql(arguments) %}
@@ -27,7 +26,7 @@
     {% else %}
         delete from {{ arguments['target_relation'] }}
         where user_id in (
-            {{ changed_users(config.meta_get('user_columns')) }}
+            {{ changed_users(config.meta_get('feeds')) }}
             union
             select user_id from {{ arguments['temp_relation'] }}
         );

@@ -1,11 +1,11 @@
 {{ config(
     materialized='incremental', incremental_strategy='rebuild_users', on_schema_change='fail',
-    meta={'user_columns': {'sessions': 'userid', 'conversions': 'userid'}},
+    meta={'feeds': ['sessions', 'conversions']},
     indexes=[{'columns': ['user_id'], 'unique': true}],
 ) }}
 -- Grain: one row per user with a session or a registration.
 with changed_users as (
-    {{ changed_users({'sessions': 'userid', 'conversions': 'userid'}) }}
+    {{ changed_users(['sessions', 'conversions']) }}
 ),
 
 user_channels as (

@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental', incremental_strategy='rebuild_users', on_schema_change='fail',
-    meta={'user_columns': {'sessions': 'userid', 'conversions': 'userid'}, 'versioned_by': 'attribution_rules'},
+    meta={'feeds': ['sessions', 'conversions'], 'versioned_by': 'attribution_rules'},
     indexes=[{'columns': ['user_id']}],
 ) }}
 -- depends_on: {{ ref('attribution_rules') }}
@@ -11,7 +11,7 @@
 {% set pack = 100000000000000000 %} {# 10^17 microseconds are 3,170 years: more than any age #}
 {% set changed = is_incremental() and not is_outdated() %}
 with changed_users as (
-    {{ changed_users({'sessions': 'userid', 'conversions': 'userid'}) }}
+    {{ changed_users(['sessions', 'conversions']) }}
 ),
 
 registrations as (

@@ -1,12 +1,12 @@
 {{ config(
     materialized='incremental', incremental_strategy='rebuild_users', on_schema_change='fail',
-    meta={'user_columns': {'sessions': 'userid', 'conversions': 'userid'}},
+    meta={'feeds': ['sessions', 'conversions']},
     indexes=[{'columns': ['user_id']}],
 ) }}
 -- Grain: one row per user and channel with at least one session.
 -- Conversion looks at the user's first session in the channel, so rebuild_users rebuilds whole users.
 with changed_users as (
-    {{ changed_users({'sessions': 'userid', 'conversions': 'userid'}) }}
+    {{ changed_users(['sessions', 'conversions']) }}
 ),
 
 sessions as (

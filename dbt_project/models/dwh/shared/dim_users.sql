@@ -3,7 +3,7 @@
 -- Feeds of one identity share their user ids; ids of different identities never meet.
 with sightings as (
     select
-        '{{ source_identity('acquisition', 'sessions') }}' as identity,
+        '{{ feed_contract('sessions').identity }}' as identity,
         user_id,
         'acquisition' as domain_name,
         least({{ utc_date('first_session_at') }}, {{ utc_date('first_registered_at') }}) as first_date,
