@@ -1,0 +1,73 @@
+"""What the repository says of itself is true."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_the_documents_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text())
+    dead = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert dead == []
+
+
+def test_make_help_lists_the_verbs() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "up", "down", "test", "lint", "bench", "docs", "clean"} <= targets
+
+
+def test_commit_hooks_run_what_lint_runs() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = makefile.split("\nlint:", 1)[1].split("\n\n", 1)[0]
+    tools = re.findall(r"\.venv/bin/(\w+)(?: (?:check|format|lint))?", recipe)
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in repository["hooks"]]
+    assert hooks == tools
+
+
+def test_every_variable_of_the_stack_is_documented_with_its_default() -> None:
+    used = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / "docker-compose.yml").read_text()))
+    documented = dict(re.findall(r"^# (\w+)=(\S*)", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert documented.keys() == used.keys()
+    for name, default in documented.items():
+        assert default in (used[name], ""), name
+
+
+def test_the_lock_pins_every_dependency_with_hashes_and_no_index() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for lock, wanted in {
+        "requirements.lock": project["dependencies"],
+        "requirements-dev.lock": project["dependencies"] + project["optional-dependencies"]["dev"],
+    }.items():
+        text = (ROOT / lock).read_text()
+        pinned = set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==", text, re.MULTILINE))
+        names = {re.match(r"[A-Za-z0-9_.-]+", each).group().lower().replace("_", "-") for each in wanted}  # type: ignore[union-attr]
+        assert names <= pinned
+        assert text.count("--hash=sha256:") >= len(pinned)
+        assert "index-url" not in text
+        assert "://" not in text
+    assert not (ROOT / "uv.lock").exists()
+
+
+def test_models_and_their_descriptions_stand_side_by_side() -> None:
+    models = ROOT / "dbt_project" / "models"
+    lonely = [path.name for path in models.rglob("*.sql") if not path.with_suffix(".yml").exists()]
+    assert lonely == []
+
+
+@pytest.mark.parametrize("layer", ["dwh", "mart"])
+def test_dwh_and_mart_models_enforce_their_contracts_and_state_their_grain(layer: str) -> None:
+    for path in (ROOT / "dbt_project" / "models" / layer).rglob("*.sql"):
+        [model] = yaml.safe_load(path.with_suffix(".yml").read_text())["models"]
+        assert model["config"]["contract"] == {"enforced": True}, path.name
+        assert all(column["description"] and column["data_type"] for column in model["columns"]), path.name
+        assert re.search(r"^-- Grain: one row per ", path.read_text(), re.MULTILINE), path.name

@@ -1,0 +1,45 @@
+"""Rows as text for people, spreadsheets and programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+
+from growth.table import render
+
+COLUMNS = ["channel", "count", "rate", "day"]
+ROWS = [("DIRECT", 12, Decimal("0.50"), date(2024, 1, 5)), (None, 3, None, None), ('a,"b"', 4, Decimal(2), None)]
+
+
+def test_a_table_aligns_numbers_right_and_text_left() -> None:
+    assert render(COLUMNS, ROWS).splitlines() == [
+        "channel | count | rate | day",
+        "--------+-------+------+-----------",
+        "DIRECT  |    12 | 0.50 | 2024-01-05",
+        "        |     3 |      |",
+        'a,"b"   |     4 |    2 |',
+    ]
+
+
+def test_a_table_without_rows_has_its_header() -> None:
+    assert render(["a"], []) == "a\n-\n"
+
+
+def test_csv_quotes_and_leaves_nulls_empty() -> None:
+    assert render(COLUMNS, ROWS, "csv").splitlines() == [
+        "channel,count,rate,day",
+        "DIRECT,12,0.50,2024-01-05",
+        ",3,,",
+        '"a,""b""",4,2,',
+    ]
+
+
+def test_json_keeps_nulls_and_numbers() -> None:
+    assert json.loads(render(COLUMNS, ROWS, "json"))[0] == {
+        "channel": "DIRECT",
+        "count": 12,
+        "rate": 0.5,
+        "day": "2024-01-05",
+    }
+    assert json.loads(render(COLUMNS, ROWS, "json"))[1]["channel"] is None
