@@ -9,6 +9,7 @@ checked against the parent's privileges alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 import psycopg
 from psycopg import sql
@@ -69,14 +70,14 @@ def load_table(feed: str, load_id: int) -> sql.Identifier:
     return sql.Identifier(SCHEMA, f"{feed}_load_{load_id}")
 
 
-def day_index(feed: str) -> str:
-    """Name of the raw table's index on day and load; no feed's name starts with an underscore."""
-    return f"_{feed}_by_day"
+def time_index(feed: str) -> str:
+    """Name of the raw table's index on event time and load; no feed's name starts with an underscore."""
+    return f"_{feed}_by_time"
 
 
-def qualified_day_index(feed: str) -> str:
+def qualified_time_index(feed: str) -> str:
     """The same with its schema, as a regclass; a feed's name needs no quotes."""
-    return f"{SCHEMA}.{day_index(feed)}"
+    return f"{SCHEMA}.{time_index(feed)}"
 
 
 def range_constraint(contract: Contract) -> str:
@@ -85,24 +86,32 @@ def range_constraint(contract: Contract) -> str:
 
 
 def day_expression(contract: Contract) -> sql.Composable:
-    """UTC day of a row, spelled as the models spell it, so that the index serves them."""
+    """UTC day of a row."""
     column = sql.Identifier(contract.event_time)
     if contract.column(contract.event_time).type == "date":
         return column
-    return sql.SQL("(cast({} at time zone 'UTC' as date))").format(column)
+    return sql.SQL("cast({} at time zone 'UTC' as date)").format(column)
 
 
-def create_day_index(
+def create_time_index(
     contract: Contract, table: sql.Identifier, name: str | None = None, *, with_load_id: bool = True
 ) -> sql.Composed:
-    """Statement for the BRIN index on day and load: a few pages, and it finds a day without reading the history.
+    """Statement for the BRIN index on event time and load: a few pages, and a day is found without reading history.
 
     One index over both, because it is built in one scan, and BRIN serves a condition on either column alone. Where all
-    rows are of one load, the day is enough.
+    rows are of one load, the time is enough. On the time, not on its day: that would be computed for every row.
     """
     name_or_default = sql.Identifier(name) if name else sql.SQL("")
-    columns = [day_expression(contract), *([sql.Identifier("_load_id")] if with_load_id else [])]
+    columns = [sql.Identifier(contract.event_time), *([sql.Identifier("_load_id")] if with_load_id else [])]
     return sql.SQL("create index {} on {} using brin ({})").format(name_or_default, table, sql.SQL(", ").join(columns))
+
+
+def start_of_day(contract: Contract, day: date, days_later: int = 0) -> sql.Composable:
+    """The first event time of a UTC day (or of one some days later), to compare the event time column with."""
+    start = sql.SQL("(cast({} as date) + {})").format(sql.Literal(day.isoformat()), sql.Literal(days_later))
+    if contract.column(contract.event_time).type == "date":
+        return start
+    return sql.SQL("(cast({} as timestamp) at time zone 'UTC')").format(start)
 
 
 def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> None:
@@ -161,7 +170,7 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> None:
     table = raw_table(contract.feed)
     if not _columns_of(conn, contract.feed):
         conn.execute(_create_table(contract, table))
-        conn.execute(create_day_index(contract, table, day_index(contract.feed)))
+        conn.execute(create_time_index(contract, table, time_index(contract.feed)))
     check_raw(conn, contract)
     conn.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(contract.description)))
     for column in contract.columns:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.contract import Contract
-from ingest.ddl import day_expression, load_table, raw_table
+from ingest.ddl import day_expression, load_table, raw_table, start_of_day
 
 LOCK_TIMEOUT = "5min"
 MAX_DAY_GAPS = 20
@@ -145,22 +145,27 @@ def days_by_index(conn: psycopg.Connection, contract: Contract, table: sql.Ident
     """Exactly the UTC days of a table of its own, without reading all of it.
 
     A sample of its pages shows most days, as a rule all of them. Whether there are others, below, above or between, is
-    then a question to the index on the day, which answers from a few pages wherever it knows better.
+    then a question to the index on the time, which answers from a few pages wherever it knows better.
     """
     day = day_expression(contract)
     sampled = sql.SQL("select distinct {} from {} tablesample system (1) repeatable (1)").format(day, table)
     days = {event_date for (event_date,) in conn.execute(sampled)}
-    between = [
-        sql.SQL("({} > {} and {} < {})").format(day, sql.Literal(before), day, sql.Literal(after))
-        for before, after in pairwise(sorted(days))
-        if (after - before).days > 1
-    ]
-    if not days or len(between) > MAX_DAY_GAPS:
+    gaps = [(before, after) for before, after in pairwise(sorted(days)) if (after - before).days > 1]
+    if not days or len(gaps) > MAX_DAY_GAPS:
         return set(days_in(conn, contract, table, sql.SQL("true")))
-    below = sql.SQL("{} < {}").format(day, sql.Literal(min(days)))
-    above = sql.SQL("{} > {}").format(day, sql.Literal(max(days)))
+    time = sql.Identifier(contract.event_time)
+    unknown = [
+        sql.SQL("{} < {}").format(time, start_of_day(contract, min(days))),
+        sql.SQL("{} >= {}").format(time, start_of_day(contract, max(days), 1)),
+        *(
+            sql.SQL("({} >= {} and {} < {})").format(
+                *(time, start_of_day(contract, before, 1)), *(time, start_of_day(contract, after))
+            )
+            for before, after in gaps
+        ),
+    ]
     with index_scans_only(conn):
-        return days | days_in(conn, contract, table, sql.SQL(" or ").join([below, above, *between])).keys()
+        return days | days_in(conn, contract, table, sql.SQL(" or ").join(unknown)).keys()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from psycopg import sql
 from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import DeliveryReader, as_ingest_error, copy_file, refusal_reason
-from ingest.ddl import LOAD_ID_SETTING, check_raw, create_day_index, load_table, qualified_day_index, raw_table
+from ingest.ddl import LOAD_ID_SETTING, check_raw, create_time_index, load_table, qualified_time_index, raw_table
 from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped
 from ingest.landing import Delivery, find_deliveries
 
@@ -154,7 +154,9 @@ def _work(job: _Job, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
             results.append(_load_file(conn, job, delivery))
             if results[-1].status == "loaded":
                 # or every later search for a load's rows reads the new pages too
-                conn.execute("select brin_summarize_new_values(%s::regclass)", [qualified_day_index(job.contract.feed)])
+                conn.execute(
+                    "select brin_summarize_new_values(%s::regclass)", [qualified_time_index(job.contract.feed)]
+                )
 
 
 def _load_file(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadResult:
@@ -225,7 +227,7 @@ def _fill_own_table(
     conn.execute(sql.SQL("create table {} (like {} including constraints)").format(table, parent))
     conn.execute(sql.SQL("alter table {} alter column _load_id set default {}").format(table, sql.Literal(load_id)))
     record_count = copy_file(conn, table, contract, source, freeze=True)
-    conn.execute(create_day_index(contract, table, with_load_id=False))
+    conn.execute(create_time_index(contract, table, with_load_id=False))
     days = ledger.days_by_index(conn, contract, table)
     ledger.lock_children(conn, contract.feed)
     conn.execute(sql.SQL("alter table {} inherit {}").format(table, parent))

@@ -59,27 +59,50 @@
     {% do return(run_query(query).columns[0].values() | list if execute and this and is_incremental() else []) %}
 {% endmacro %}
 
-{# The event days that pending loads of the feeds touched, as date literals: a literal reaches raw's index, a subquery does not. #}
-{% macro changed_days(feeds) %}
+{# The event days that pending loads of the feeds touched: a list of dates. #}
+{% macro pending_days(feeds) %}
     {%- set loads = pending_loads(feeds) -%}
-    {%- if loads -%}
-        {%- set query -%}
-            select distinct event_date from raw._changed_days
-            where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ loads | join(', ') }}) order by event_date
-        {%- endset -%}
-        {%- for day in run_query(query).columns[0].values() -%}
-            date '{{ day }}'{{ ', ' if not loop.last }}
-        {%- else -%}
-            cast(null as date)
-        {%- endfor -%}
+    {%- if not loads -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        select distinct event_date from raw._changed_days
+        where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ loads | join(', ') }}) order by event_date
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{# The same as date literals, for a filter on a day. #}
+{% macro changed_days(feeds) %}
+    {%- for day in pending_days(feeds) -%}
+        date '{{ day }}'{{ ', ' if not loop.last }}
     {%- else -%}
         cast(null as date)
-    {%- endif -%}
+    {%- endfor -%}
 {% endmacro %}
 
 {#
+    Whether an instant lies on one of those days, as ranges of literals: they reach raw's index on the event time below
+    a deduplication, which a subquery does not, nor a filter on the day.
+#}
+{% macro on_changed_days(instant, feeds) %}
+    {%- set ranges = [] -%}
+    {%- for day in pending_days(feeds) -%}
+        {%- set next_day = day + modules.datetime.timedelta(days=1) -%}
+        {%- set start = ranges.pop()[0] if ranges and ranges[-1][1] == day else day -%}
+        {%- do ranges.append([start, next_day]) -%}
+    {%- endfor -%}
+    (
+    {%- for range in ranges -%}
+        ({{ instant }} >= timestamptz '{{ range[0] }} 00:00:00+00' and {{ instant }} < timestamptz '{{ range[1] }} 00:00:00+00')
+        {{- ' or ' if not loop.last }}
+    {%- else -%}
+        false
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
+{#
     The users with a row that pending loads added, changed or removed: a subquery of one column, user_id.
-    The days of the loads stand beside their ids because raw has an index on the day in every one of its tables.
+    The days of the loads stand beside their ids because every table of raw has an index on its time.
 #}
 {% macro changed_users(feeds) %}
     {%- if not (execute and this and is_incremental()) %}
@@ -91,7 +114,7 @@
         from raw.{{ feed }}
         where
             _load_id in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
-            and {{ utc_date(contract.event_time) }} in ({{ changed_days([feed]) }})
+            and {{ on_changed_days(contract.event_time, [feed]) }}
         union
     {%- endfor %}
         select user_id from raw._removed_users

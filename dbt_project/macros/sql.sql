@@ -1,6 +1,6 @@
 {# The SQL that Postgres and Spark say differently; models stay portable by calling these. #}
 
-{# The UTC calendar day of an instant. raw carries a BRIN index on exactly this expression. #}
+{# The UTC calendar day of an instant. #}
 {% macro utc_date(instant) %}{{ adapter.dispatch('utc_date')(instant) }}{% endmacro %}
 {% macro default__utc_date(instant) %}cast({{ instant }} at time zone 'UTC' as date){% endmacro %}
 

@@ -58,13 +58,19 @@ def test_a_late_day_is_built_without_scanning_history(pipeline: Pipeline) -> Non
     assert after - before < 2880 * DAY_COUNT / 2, "less than half of history, for all models that read it"
 
 
-def test_the_incremental_sql_has_its_days_as_literals(pipeline: Pipeline, growth_home: Path) -> None:
+def test_the_incremental_sql_has_its_days_as_ranges_of_literals(pipeline: Pipeline, growth_home: Path) -> None:
     pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
     pipeline.run()
-    pipeline.land("sessions", "b.csv", ["1,2024-02-05 23:59:59-01,true,DIRECT"])
+    times = ["2024-02-05 23:59:59-01", "2024-02-07 23:59:59.999999", "2024-02-29 00:00:00"]
+    pipeline.land("sessions", "b.csv", [f"1,{time},true,DIRECT" for time in times])
     pipeline.run()
-    compiled = growth_home / "dbt/target-prod/compiled/growth/models/dwh/acquisition/fct_sessions.sql"
-    assert "session_started_date in (date '2024-02-06')" in compiled.read_text()
+    compiled = (growth_home / "dbt/target-prod/compiled/growth/models/dwh/acquisition/fct_sessions.sql").read_text()
+    for start, end in [("2024-02-06", "2024-02-08"), ("2024-02-29", "2024-03-01")]:
+        assert (
+            f"session_started_at >= timestamptz '{start} 00:00:00+00' "
+            f"and session_started_at < timestamptz '{end} 00:00:00+00'"
+        ) in compiled
+    assert compiled.count("session_started_at >=") == 2
 
 
 def test_models_parse_and_translate_to_spark(pipeline: Pipeline, growth_home: Path) -> None:

@@ -17,7 +17,7 @@ final as (
         channel
     from sessions
     {% if is_incremental() %}
-        where session_started_date in ({{ changed_days(['sessions']) }})
+        where {{ on_changed_days('session_started_at', ['sessions']) }}
     {% endif %}
 )
 

@@ -15,7 +15,7 @@ final as (
         registered_date
     from conversions
     {% if is_incremental() %}
-        where registered_date in ({{ changed_days(['conversions']) }})
+        where {{ on_changed_days('registered_at', ['conversions']) }}
     {% endif %}
 )
 

@@ -1,5 +1,5 @@
 -- Grain: one row per registration: exact copies, within and across files, collapse to one.
--- The day is part of the deduplication, so that one day can be read alone.
+-- The time is part of the deduplication, so that one day can be read alone.
 with source as (select * from {{ source('acquisition', 'conversions') }}),
 
 final as (
