@@ -12,18 +12,40 @@ import subprocess
 import sys
 import tempfile
 
-LOGIN = ["--username", "airflow", "--password", os.environ["AIRFLOW_PASSWORD"], "--role", "Admin"]
+import psycopg
+from psycopg import sql
+
+from growth.preflight import DEFAULTS
+
+LOGIN = ["--username", "airflow", "--password", os.environ["AIRFLOW_PASSWORD"]]
 NAMES = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
 
 
-def airflow(*commands: list[str]) -> None:
-    """Run Airflow commands in one process: each start of Airflow takes seconds."""
-    words = [word for command in commands for word in (":::", *command)][1:]
-    subprocess.run([sys.executable, "-m", "embedded.airflow_main", *words], check=True)
+def leave_default(host: str, user: str, variable: str) -> None:
+    """Give a server's owner the password of now where it still has the development default.
+
+    A server takes the owner's password only when its data folder is made, so a stack that was tried out with the
+    defaults and is then published with passwords of its own would keep the one that everybody knows.
+    """
+    address = {"host": host, "user": user, "dbname": user, "connect_timeout": 10}
+    try:
+        psycopg.connect(**address, password=os.environ[variable]).close()
+    except psycopg.OperationalError:
+        with psycopg.connect(**address, password=DEFAULTS[variable]) as conn:
+            conn.execute(
+                sql.SQL("alter role {} password {}").format(sql.Identifier(user), sql.Literal(os.environ[variable]))
+            )
+
+
+def run(command: list[str], **variables: str) -> None:
+    """Run a command; when it fails, so does this script, without a word about the command: it holds passwords."""
+    code = subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
+    if code:
+        sys.exit(code)
 
 
 def connection_file() -> str:
-    """The connection ``warehouse`` as a file to import; one that is there already stays as it is."""
+    """The connection ``warehouse`` as a file to import."""
     connection = {
         "conn_type": "postgres",
         "description": "The warehouse that growth_daily works on",
@@ -40,14 +62,22 @@ def connection_file() -> str:
 
 def main() -> None:
     """Prepare everything."""
-    subprocess.run(["growth", "init"], check=True)
+    leave_default(os.environ["WAREHOUSE_HOST"], os.environ["WAREHOUSE_USER"], "WAREHOUSE_PASSWORD")
+    leave_default("airflow-db", "airflow", "AIRFLOW_DB_PASSWORD")
+    run(["growth", "init"])
     connection = connection_file()
-    airflow(
-        ["db", "migrate"],
-        ["users", "create", *LOGIN, *NAMES],
-        ["connections", "import", connection],
-        ["dags", "reserialize"],
-    )
+    fernet_key = os.environ["AIRFLOW__CORE__FERNET_KEY"]
+    commands = [["db", "migrate"], ["users", "create", *LOGIN, *NAMES, "--role", "Admin"]]
+    if fernet_key != DEFAULTS["AIRFLOW_FERNET_KEY"]:
+        fernet_key += f",{DEFAULTS['AIRFLOW_FERNET_KEY']}"  # read with either, write with the first
+        commands += [["rotate-fernet-key"]]
+    if os.environ["AIRFLOW_PASSWORD"] != DEFAULTS["AIRFLOW_PASSWORD"]:
+        # a password set in .env holds at each start; the default leaves one alone that was changed in the web interface
+        commands += [["users", "reset-password", *LOGIN]]
+    commands += [["connections", "import", "--overwrite", connection], ["dags", "reserialize"]]
+    # in one process: each start of Airflow takes seconds
+    words = [word for command in commands for word in (":::", *command)][1:]
+    run([sys.executable, "-m", "embedded.airflow_main", *words], AIRFLOW__CORE__FERNET_KEY=fernet_key)
     os.unlink(connection)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from support.compose import DAG, Stack, compose_stack, copy_checkout, wait_for
+
+from growth.preflight import DEFAULTS
 
 OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
@@ -150,3 +153,20 @@ def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: st
     # the daily schedule may strike meanwhile; a first run must not
     runs = {run["dag_run_id"] for run in stack.runs() if run["run_type"] != "scheduled"}
     assert runs <= runs_before
+
+
+def test_passwords_set_later_replace_the_defaults_before_the_stack_is_published(stack: Stack, first_run: str) -> None:
+    before = marts(stack)
+    own = {name: f"{name.lower().replace('_', '-')}-of-our-own" for name in DEFAULTS}
+    own["AIRFLOW_SECRET_KEY"] *= 3
+    own["AIRFLOW_FERNET_KEY"] = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    stack.set(BIND_ADDRESS="0.0.0.0", **own)
+    stack.up()
+    assert marts(stack) == before
+    for role in ("growth", "ingest", "transform", "analyst"):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            stack.connect(role, password=role)
+    stack.finish(stack.trigger())
+    stack.set(AIRFLOW_PASSWORD="airflow")
+    with pytest.raises(AssertionError, match="/auth/token: 401"):
+        stack.runs()

@@ -116,7 +116,7 @@ class Stack:
     def api(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask Airflow's REST interface on the published port, logged in as airflow."""
         if not self._token:
-            login = {"username": "airflow", "password": "airflow"}
+            login = {"username": "airflow", "password": self.variables.get("AIRFLOW_PASSWORD", "airflow")}
             self._token = self._request("POST", "/auth/token", login)["access_token"]
         return self._request(method, f"/api/v2{path}", body)
 
@@ -167,11 +167,22 @@ class Stack:
             raise AssertionError(f"run {run_id} is {state}: {self.tasks(run_id)}\n{logs[-20000:]}")
         return time.monotonic() - begin
 
-    def connect(self, role: str) -> psycopg.Connection:
-        """Connect to the warehouse on its published port, with the role's development password."""
+    def connect(self, role: str, password: str | None = None) -> psycopg.Connection:
+        """Connect to the warehouse on its published port, with the role's password of now if no other is given."""
+        variable = "WAREHOUSE_PASSWORD" if role == "growth" else f"WAREHOUSE_{role.upper()}_PASSWORD"
         return psycopg.connect(
-            host="127.0.0.1", port=self.warehouse_port, dbname="growth", user=role, password=role, connect_timeout=10
+            host="127.0.0.1",
+            port=self.warehouse_port,
+            dbname="growth",
+            user=role,
+            password=password or self.variables.get(variable, role),
+            connect_timeout=10,
         )
+
+    def set(self, **variables: str) -> None:
+        """Change the environment for the commands that follow, and log in anew."""
+        self.variables.update(variables)
+        self._token = ""
 
 
 @contextmanager
