@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -195,7 +196,8 @@ def down(purge: bool) -> None:
     server = EmbeddedPostgres(growth_home())
     if purge:
         server.purge()
-        shutil.rmtree(growth_home(), ignore_errors=True)
+        for name in ("airflow", "dbt", "logs", "pycache"):  # what we made, and nothing else that lies there
+            shutil.rmtree(growth_home() / name, ignore_errors=True)
     else:
         server.stop()
     say("Stopped, and all data deleted." if purge else "Stopped.")
@@ -207,8 +209,12 @@ def dbt(arguments: Sequence[str]) -> None:
     """Run any dbt command with connection and packages set; --target prod builds what the DAG builds."""
     from growth.dbt import invoke
 
-    target = os.environ.get("DBT_TARGET", "dev")
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    named = [after for option, after in itertools.pairwise(words) if option in ("--target", "-t")]
+    target = named[0] if named else os.environ.get("DBT_TARGET") or "dev"
     result = invoke(arguments, prepared(), target)
+    if result.error:
+        say(result.error)
     sys.exit(0 if result.succeeded else 1)
 
 

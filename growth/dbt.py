@@ -7,6 +7,7 @@ half of its environment.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,13 @@ from typing import Any
 from growth.settings import PROJECT_ROOT, Warehouse, growth_home
 
 LAYERS = ("staging", "dwh", "mart")
-LOST_CONNECTION = ("could not connect", "connection refused", "server closed the connection", "terminating connection")
+LOST_CONNECTION = (
+    "could not connect",
+    "connection refused",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",  # starting up, shutting down, in recovery mode
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
         "DBT_PROJECT_DIR": project,
         "DBT_PROFILES_DIR": project,
         "DBT_TARGET": target,
-        # a target folder each: what one has parsed is of no use to the other
+        # a folder each: what is parsed for one target is of no use to the other
         "DBT_TARGET_PATH": str(state / f"target-{target}"),
         "DBT_LOG_PATH": str(state / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -99,6 +106,16 @@ def check_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> Db
     selection = "source:*" if layer == "raw" else f"tag:{layer}"
     arguments = ["test", "--exclude-resource-type", "unit_test", "--select", selection]
     return invoke([*arguments, "--indirect-selection", "buildable"], warehouse, target)
+
+
+def mart_names() -> list[str]:
+    """The marts of the project, as dbt parsed it last: what publishing takes from the candidates."""
+    manifest = json.loads((growth_home() / "dbt" / "target-prod" / "manifest.json").read_text())
+    return sorted(
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and "mart" in node["tags"]
+    )
 
 
 def describe(failure: NodeFailure) -> str:

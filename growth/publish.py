@@ -7,6 +7,7 @@ and grants that users put on marts survive.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -14,10 +15,6 @@ from psycopg import sql
 
 from growth.settings import Warehouse
 
-CANDIDATES = """
-select relname from pg_class
-where relnamespace = 'mart_candidate'::regnamespace and relkind = 'r' and relname <> all (%s) order by relname
-"""
 COLUMNS = """
 select attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum) from pg_attribute
 where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum
@@ -36,15 +33,16 @@ class Publication:
     row_counts: dict[str, int]
 
 
-def publish(warehouse: Warehouse, run_id: str) -> Publication:
-    """Write the candidates over the published marts and record the publication, or change nothing.
+def publish(warehouse: Warehouse, run_id: str, marts: Sequence[str]) -> Publication:
+    """Write the candidates of the marts over the published ones and record the publication, or change nothing.
+
+    A published mart that is not among them stays as it was, for whoever still reads it.
 
     Raises:
         MartChanged: a candidate lacks a published column or has it with another type.
         psycopg.OperationalError: connection lost, or a reader's lock was not released in time.
     """
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
-        marts = [name for (name,) in conn.execute(CANDIDATES, (["publications"],))]
         # New tables and columns come first, in a transaction of their own: DDL locks out readers, rows do not.
         with conn.transaction():
             conn.execute("set local lock_timeout = '5s'")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT", Path(__file__).resolve().parent.parent))
+PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT") or Path(__file__).resolve().parent.parent)
 ROLES = ("ingest", "transform", "analyst")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import psycopg
 
 from growth import table
-from growth.settings import Warehouse, feeds_folder
+from growth.settings import Warehouse, feeds_folder, landing_folder
 from ingest.contract import load_contracts
 
 FEEDS = """
@@ -14,14 +16,11 @@ select feed,
     coalesce(sum(record_count) filter (where status = 'loaded'), 0)::bigint as records,
     coalesce(sum(loaded_count) filter (where status = 'loaded'), 0)::bigint as loaded,
     coalesce(sum(rejected_count) filter (where status = 'loaded'), 0)::bigint as rejected,
-    count(*) filter (where status = 'refused' and not exists (
-        select from raw._loads as later
-        where later.source_file = loads.source_file and later.status = 'loaded' and later.load_id > loads.load_id
-    )) as refused_files,
     to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
 from raw._loads as loads group by feed
 """
-HEADERS = ("feed", "files", "records", "loaded", "rejected", "refused files", "last load (UTC)")
+HEADERS = ("feed", "files", "records", "loaded", "rejected", "last load (UTC)")
+REFUSED_SHOWN = 10
 # a file that was corrected and loaded since is no news
 REFUSED = """
 select source_file, error from raw._loads as loads
@@ -29,7 +28,7 @@ where status = 'refused' and not exists (
     select from raw._loads as later
     where later.source_file = loads.source_file and later.status = 'loaded' and later.load_id > loads.load_id
 )
-order by finished_at desc limit 10
+order by finished_at desc
 """
 PUBLICATION = """
 select published_at, as_of_date, row_counts from mart.publications order by publication_id desc limit 1
@@ -43,8 +42,12 @@ def report(warehouse: Warehouse) -> list[str]:
             return ["The warehouse is empty: land files and run `growth run`."]
         loads = {row[0]: row for row in conn.execute(FEEDS)}
         contracts = load_contracts(feeds_folder())
-        rows = [loads.get(feed, (feed, 0, 0, 0, 0, 0, None)) for feed in contracts]
-        refused = [f"REFUSED {path}: {error}" for path, error in conn.execute(REFUSED)]
+        rows = [loads.get(feed, (feed, 0, 0, 0, 0, None)) for feed in contracts]
+        refusals = conn.execute(REFUSED).fetchall()
+    # nor is one that was taken away
+    refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
+    if len(refused) > REFUSED_SHOWN:
+        refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
     return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse)]
 
 

@@ -42,5 +42,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 def _plain(value: Any) -> Any:
     """What JSON has no type for: decimals become numbers, all else its text."""
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            return str(value)
         return int(value) if value == value.to_integral_value() else float(value)
     return str(value)

@@ -77,8 +77,10 @@ def _create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
     for role in ROLES:
         verb = "alter" if role in existing else "create"
+        # hashed here, so that no log of the server can hold it
+        password = conn.pgconn.encrypt_password(warehouse.passwords[role].encode(), role.encode(), b"scram-sha-256")
         statement = sql.SQL("{} role {} login password {}").format(
-            sql.SQL(verb), sql.Identifier(role), sql.Literal(warehouse.passwords[role])
+            sql.SQL(verb), sql.Identifier(role), sql.Literal(password.decode())
         )
         conn.execute(statement)
         # member of its roles, an owner who is no superuser may give them schemas too

@@ -101,7 +101,7 @@ def create_time_index(
     One index over both, because it is built in one scan, and BRIN serves a condition on either column alone. Where all
     rows are of one load, the time is enough. On the time, not on its day: that would be computed for every row.
     """
-    name_or_default = sql.Identifier(name) if name else sql.SQL("")
+    name_or_default = sql.SQL("if not exists {}").format(sql.Identifier(name)) if name else sql.SQL("")
     columns = [sql.Identifier(contract.event_time), *([sql.Identifier("_load_id")] if with_load_id else [])]
     return sql.SQL("create index {} on {} using brin ({})").format(name_or_default, table, sql.SQL(", ").join(columns))
 
@@ -170,7 +170,7 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> None:
     table = raw_table(contract.feed)
     if not _columns_of(conn, contract.feed):
         conn.execute(_create_table(contract, table))
-        conn.execute(create_time_index(contract, table, time_index(contract.feed)))
+    conn.execute(create_time_index(contract, table, time_index(contract.feed)))
     check_raw(conn, contract)
     conn.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(contract.description)))
     for column in contract.columns:

@@ -85,6 +85,11 @@ def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, record_c
     )
 
 
+def forget_refusals(conn: psycopg.Connection, source_file: str) -> None:
+    """Drop what was written of other contents of a path that again holds what is loaded."""
+    conn.execute("delete from raw._loads where source_file = %s and status = 'refused'", [source_file])
+
+
 def record_refused(conn: psycopg.Connection, entry: Entry, error: str) -> int:
     """Write down a refusal: one row per path and content, so that a retry updates it.
 

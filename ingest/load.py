@@ -201,6 +201,7 @@ def _load_in_transaction(
         with DeliveryReader(delivery.path, lambda *_: _check_stop(job)) as same_file:
             unchanged = same_file.sha256() == old.sha256
         if unchanged:
+            ledger.forget_refusals(conn, delivery.source_file)
             return LoadResult(
                 *(delivery.feed, delivery.source_file, "skipped", old.record_count, old.size_bytes),
                 load_id=old.load_id,

@@ -3,7 +3,8 @@
 
     raw._changed_days and raw._removed_users say what each load added, replaced or removed. A dbt command first
     freezes the loads it sees (`_batches`), so that every model of it works on the same loads, however many commit
-    meanwhile; a model records the loads it has consumed (`_consumed_loads`) in the transaction that builds it.
+    meanwhile; a model records the loads it has consumed (`_consumed_loads`) in the transaction that builds it: those
+    that the models it reads have consumed, so that one model run alone takes no load past its parents.
     Not a highest id: parallel loads commit out of order.
 #}
 {% macro state(table) %}{{ generate_schema_name('dwh', none) | trim }}.{{ table }}{% endmacro %}
@@ -26,21 +27,28 @@
 
 {# Post-hook of every dwh model, in its transaction. `--empty` builds consume nothing. #}
 {% macro record_loads() %}
-    {% if model.config.materialized == 'incremental' %}
-        {% if not is_incremental() or flags.EMPTY %}
-            delete from {{ state('_consumed_loads') }} where model = '{{ this.name }}';
-        {% endif %}
-        {% if not flags.EMPTY %}
-            insert into {{ state('_consumed_loads') }} (model, load_id)
-            select '{{ this.name }}', unnest(load_ids) from {{ state('_batches') }}
-            where invocation_id = '{{ invocation_id }}'
-            on conflict do nothing;
-        {% endif %}
-        {% if config.meta_get('versioned_by') %}
-            insert into {{ state('_model_versions') }} (model, version)
-            values ('{{ this.name }}', '{{ seed_version(config.meta_get('versioned_by')) }}')
-            on conflict (model) do update set version = excluded.version;
-        {% endif %}
+    {% if config.get('materialized') != 'incremental' or not is_incremental() or flags.EMPTY %}
+        delete from {{ state('_consumed_loads') }} where model = '{{ this.name }}';
+    {% endif %}
+    {% if not flags.EMPTY %}
+        insert into {{ state('_consumed_loads') }} (model, load_id)
+        select '{{ this.name }}', frozen.load_id
+        from (
+            select unnest(load_ids) as load_id from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}'
+        ) as frozen
+        where true
+        {%- for parent in model.depends_on.nodes if parent in graph.nodes and graph.nodes[parent].config.materialized in ('incremental', 'table') %}
+            and exists (
+                select 1 from {{ state('_consumed_loads') }} as upstream
+                where upstream.model = '{{ graph.nodes[parent].name }}' and upstream.load_id = frozen.load_id
+            )
+        {%- endfor %}
+        on conflict do nothing;
+    {% endif %}
+    {% if current_version() %}
+        insert into {{ state('_model_versions') }} (model, version)
+        values ('{{ this.name }}', '{{ current_version() }}')
+        on conflict (model) do update set version = excluded.version;
     {% endif %}
 {% endmacro %}
 
@@ -86,13 +94,13 @@
 {% macro on_changed_days(instant, feeds) %}
     {%- set ranges = [] -%}
     {%- for day in pending_days(feeds) -%}
-        {%- set next_day = day + modules.datetime.timedelta(days=1) -%}
-        {%- set start = ranges.pop()[0] if ranges and ranges[-1][1] == day else day -%}
-        {%- do ranges.append([start, next_day]) -%}
+        {%- set follows = ranges and ranges[-1][1].toordinal() + 1 == day.toordinal() -%}
+        {%- do ranges.append([ranges.pop()[0] if follows else day, day]) -%}
     {%- endfor -%}
     (
     {%- for range in ranges -%}
-        ({{ instant }} >= timestamptz '{{ range[0] }} 00:00:00+00' and {{ instant }} < timestamptz '{{ range[1] }} 00:00:00+00')
+        ({{ instant }} >= timestamptz '{{ range[0] }} 00:00:00+00'
+        and {{ instant }} < timestamptz '{{ range[1] }} 00:00:00+00' + interval '1 day')
         {{- ' or ' if not loop.last }}
     {%- else -%}
         false
@@ -122,18 +130,32 @@
     {%- endif %}
 {%- endmacro %}
 
-{# A fingerprint of a seed's rows: a model that depends on it as a whole is rebuilt when it changes. #}
-{% macro seed_version(seed) %}
-    {% set query %}
-        select coalesce(md5(string_agg(rules::text, '|' order by rules::text collate "C")), '') from {{ ref(seed).render() }} as rules
-    {% endset %}
-    {% do return(run_query(query).columns[0].values()[0] if execute else '') %}
+{#
+    What a model depends on as a whole: a fingerprint of a seed's rows (meta.versioned_by), or the version that another
+    model was last built from (meta.version_of). Empty for a model that depends on neither.
+#}
+{% macro current_version() %}
+    {% if not execute %}{% do return('') %}{% endif %}
+    {% if config.meta_get('versioned_by') %}
+        {% set query %}
+            select coalesce(md5(string_agg(rules::text, '|' order by rules::text collate "C")), '')
+            from {{ ref(config.meta_get('versioned_by')).render() }} as rules
+        {% endset %}
+    {% elif config.meta_get('version_of') %}
+        {% set query %}
+            select coalesce(max(version), '') from {{ state('_model_versions') }}
+            where model = '{{ config.meta_get('version_of') }}'
+        {% endset %}
+    {% else %}
+        {% do return('') %}
+    {% endif %}
+    {% do return(run_query(query).columns[0].values()[0]) %}
 {% endmacro %}
 
-{# Whether the seed that `this` depends on as a whole is another than at its last build. #}
+{# Whether what `this` depends on as a whole is another than at its last build. #}
 {% macro is_outdated() %}
     {% if not (execute and this and is_incremental()) %}{% do return(false) %}{% endif %}
     {% set query %}select version from {{ state('_model_versions') }} where model = '{{ this.name }}'{% endset %}
     {% set versions = run_query(query).columns[0].values() %}
-    {% do return(versions | length == 0 or versions[0] != seed_version(config.meta_get('versioned_by'))) %}
+    {% do return(versions | length == 0 or versions[0] != current_version()) %}
 {% endmacro %}

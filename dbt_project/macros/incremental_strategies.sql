@@ -17,11 +17,11 @@
 {% endmacro %}
 
 {#
-    rebuild_users: every row of each changed user of the feeds (meta.feeds) is deleted and inserted again; all of them when the seed meta.versioned_by has changed. The users of the new rows are deleted
+    rebuild_users: every row of each changed user of the feeds (meta.feeds) is deleted and inserted again; all of them when what it depends on as a whole has changed. The users of the new rows are deleted
     too: a load that is replaced while the model runs may have changed the set, and a row must never stand twice.
 #}
 {% macro get_incremental_rebuild_users_sql(arguments) %}
-    {% if config.meta_get('versioned_by') and is_outdated() %}
+    {% if config.meta_get('version_of') and is_outdated() %}
         delete from {{ arguments['target_relation'] }};
     {% else %}
         delete from {{ arguments['target_relation'] }}

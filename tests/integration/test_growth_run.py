@@ -54,7 +54,7 @@ def growth(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     yield call
     call("down", "--purge")
-    assert not home.exists()
+    assert not (home / "logs").exists()
 
 
 def land(project: Path, feed: str, name: str, text: str) -> Path:
@@ -150,7 +150,10 @@ def test_mistakes_get_one_clear_line(growth: Growth) -> None:
     nowhere = growth("status", check=False, WAREHOUSE_HOST="127.0.0.1", WAREHOUSE_PORT="1")
     assert nowhere.returncode == 1
     assert "Connection refused" in nowhere.stderr
-    assert "Traceback" not in nowhere.stderr + unknown.stderr
+    bogus = growth("dbt", "bogus", check=False)
+    assert bogus.returncode == 1
+    assert "bogus" in bogus.stdout + bogus.stderr
+    assert "Traceback" not in nowhere.stderr + unknown.stderr + bogus.stderr
 
 
 def test_another_postgres_is_set_up_and_used(growth: Growth, warehouse) -> None:

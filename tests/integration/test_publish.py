@@ -9,7 +9,7 @@ import pytest
 from support.pipeline import Pipeline
 
 from growth import dbt
-from growth.publish import MartChanged, publish
+from growth.publish import MartChanged
 
 SESSION = "1,2024-01-05 10:00:00,true,PAID SEARCH"
 REGISTRATION = "1,2024-01-05 11:00:00"
@@ -122,6 +122,14 @@ def test_a_reader_sees_the_old_set_or_the_new_one(pipeline: Pipeline) -> None:
     assert all(total == daily for total, daily in seen)
 
 
+def test_a_candidate_without_a_model_is_not_published(pipeline: Pipeline) -> None:
+    pipeline.build()
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("create table mart_candidate.left_behind as select 1 as one")
+    assert "left_behind" not in pipeline.publish().row_counts
+    assert pipeline.query("select to_regclass('mart.left_behind')") == [(None,)]
+
+
 def test_a_new_column_appears_and_a_removed_one_is_refused(pipeline: Pipeline) -> None:
     pipeline.run()
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
@@ -135,5 +143,5 @@ def test_a_new_column_appears_and_a_removed_one_is_refused(pipeline: Pipeline) -
         conn.execute("alter table mart_candidate.channel_conversion drop column note")
     before = pipeline.query("select count(*) from mart.publications")
     with pytest.raises(MartChanged, match=r"mart\.channel_conversion\.note"):
-        publish(pipeline.warehouse, "test")
+        pipeline.publish()
     assert pipeline.query("select count(*) from mart.publications") == before

@@ -68,7 +68,7 @@ class Pipeline:
         assert result.node_count > 50
 
     def publish(self) -> Publication:
-        return publish(self.warehouse, "test")
+        return publish(self.warehouse, "test", dbt.mart_names())
 
     def run(self, *, full_refresh: bool = False) -> Pipeline:
         self.load()

@@ -1,14 +1,13 @@
 {{ config(
     materialized='incremental', incremental_strategy='rebuild_users', on_schema_change='fail',
-    meta={'feeds': ['sessions', 'conversions'], 'versioned_by': 'attribution_rules'},
+    meta={'feeds': ['sessions', 'conversions'], 'version_of': 'int_acquisition__channel_rules'},
     indexes=[{'columns': ['user_id']}],
 ) }}
--- depends_on: {{ ref('attribution_rules') }}
 -- Grain: one row per registration, with the one channel that the rule table gives it.
 -- A session or registration that comes, changes or goes can relabel every registration of its user and of no one
 -- else: rebuild_users rebuilds those users, and everyone when the rule table was edited.
 -- Priority and age are packed into one integer, so that one min() over one pass finds the rule and the session.
-{% set pack = 100000000000000000 %} {# 10^17 microseconds are 3,170 years: more than any age #}
+{% set pack = 320000000000000000 %} {# microseconds of 10,140 years: more than from year 1 to 9999; fits 27 rules #}
 {% set changed = is_incremental() and not is_outdated() %}
 with changed_users as (
     {{ changed_users(['sessions', 'conversions']) }}
@@ -40,7 +39,7 @@ channel_rules as (select * from {{ ref('int_acquisition__channel_rules') }}),
 pairs as (
     select
         registrations.registration_sk,
-        channel_rules.priority,
+        channel_rules.rule_rank,
         channel_rules.window_microseconds,
         {{ microseconds_between('sessions.session_started_at', 'registrations.registered_at') }} as age_microseconds,
         -- a session that can satisfy several rules is still one touch
@@ -55,7 +54,7 @@ scores as (
     select
         registration_sk,
         count(*) filter (where is_first_rule and age_microseconds >= 0) as touch_count,
-        min({{ pack }} * priority + age_microseconds) filter (
+        min({{ pack }} * rule_rank + age_microseconds) filter (
             where age_microseconds >= 0 and (window_microseconds is null or age_microseconds <= window_microseconds)
         ) as best_score
     from pairs
@@ -87,7 +86,7 @@ winners as (
         on
             sessions.rule_channel = channel_rules.channel
             and sessions.is_paid = channel_rules.is_paid
-            and channel_rules.priority
+            and channel_rules.rule_rank
             = cast((scores.best_score - mod(scores.best_score, {{ pack }})) / {{ pack }} as integer)
 ),
 

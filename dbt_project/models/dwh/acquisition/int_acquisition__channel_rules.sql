@@ -1,11 +1,14 @@
+{{ config(meta={'versioned_by': 'attribution_rules'}) }}
 -- Grain: one row per channel, is_paid and rule of the rule table that a session of both can satisfy.
 with channels as (select * from {{ ref('dim_channels') }}),
 
 rules as (
     select
         priority,
-        upper({{ clean_text('channel') }}) as channel,
+        -- null media are called (none), which is no upper case
+        replace(upper({{ clean_text('channel') }}), '(NONE)', '(none)') as channel,
         is_paid,
+        dense_rank() over (order by priority) as rule_rank,
         window_hours,
         label
     from {{ ref('attribution_rules') }}
@@ -28,6 +31,7 @@ matches as (
         kinds.channel,
         kinds.is_paid,
         rules.priority,
+        cast(rules.rule_rank as integer) as rule_rank,
         rules.label,
         cast(rules.window_hours * 3600000000 as bigint) as window_microseconds
     from kinds
