@@ -220,6 +220,7 @@ def test_new_home_in_place_of_a_deleted_one_starts_empty(make_server: MakeServer
     shutil.rmtree(embedded.home)
     assert ask(embedded, "select to_regclass('kept')") is None
     assert not alive(predecessor)
+    embedded.purge()  # while its home is there: the folder goes before the servers of the test
 
 
 def test_installed_postgres_serves_where_the_wheel_is_absent(
