@@ -6,6 +6,7 @@ source with its tests, the check of a delivered file's header.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -13,17 +14,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ingest.errors import ContractError
 
 ColumnType = Literal["text", "bigint", "integer", "numeric", "boolean", "date", "timestamptz"]
 Cadence = Literal["hourly", "daily", "weekly", "monthly", "irregular"]
+DeliveryMode = Literal["append", "replace", "full_extract"]
+AfterLoad = Literal["keep", "archive"]
+DateOrder = Literal["YMD", "DMY", "MDY"]
 EVENT_TIME_TYPES: tuple[ColumnType, ...] = ("date", "timestamptz")
 
 # 40 characters: the name of a load's own table adds a suffix, and Postgres cuts names at 63 bytes.
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Text = Annotated[str, Field(min_length=1)]
+
+# Column of raw that dates the rows of a full extract; no column of a contract begins with an underscore.
+EXTRACT_DATE = "_extract_date"
 
 # Words that Postgres reserves: unquoted in a model they would mean something else (user), or nothing.
 RESERVED = frozenset(
@@ -35,6 +43,14 @@ RESERVED = frozenset(
     returning right select session_user similar some symmetric system_user table tablesample then to trailing true
     union unique user using variadic verbose when where window with""".split()  # noqa: SIM905
 )
+
+
+_NOT_ACCEPTED = "not_accepted"
+
+
+def _not_accepted(fault: str) -> PydanticCustomError:
+    """What a check of one key raises; its text may hold braces."""
+    return PydanticCustomError(_NOT_ACCEPTED, "{fault}", {"fault": fault})
 
 
 class _Strict(BaseModel):
@@ -49,15 +65,84 @@ class Column(_Strict):
     nullable: bool
     description: Text
     accepted_values: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)] | None = None
+    aliases: Annotated[tuple[Text, ...], Field(strict=False)] = ()  # other names that a file's header may have for it
+    max_length: Annotated[int, Field(gt=0)] | None = None  # characters
+    format: Text | None = None  # a template of Postgres' to_timestamp, such as DD Mon YYYY
 
     @model_validator(mode="after")
     def _check(self) -> Column:
+        faults = []
+        accepted, limit = self.accepted_values or (), self.max_length
         if self.name in RESERVED:
-            raise ValueError(f"name: {self.name!r} is a reserved word of SQL")
-        if self.accepted_values is not None and self.type != "text":
-            raise ValueError("accepted_values: only a column of type text may have them")
-        if self.accepted_values is not None and (twice := _repeated(self.accepted_values)):
-            raise ValueError(f"accepted_values: listed twice: {', '.join(twice)}")
+            faults.append(f"name: {self.name!r} is a reserved word of SQL")
+        if accepted and self.type != "text":
+            faults.append("accepted_values: only a column of type text may have them")
+        if twice := _repeated(accepted):
+            faults.append(f"accepted_values: listed twice: {', '.join(twice)}")
+        if limit is not None and self.type != "text":
+            faults.append("max_length: only a column of type text may have one")
+        if limit is not None and (longer := [value for value in accepted if len(value) > limit]):
+            faults.append(f"max_length: accepted_values has longer ones: {', '.join(longer)}")
+        if self.format is not None and self.type not in EVENT_TIME_TYPES:
+            faults.append(f"format: only a column of these types may have one: {', '.join(EVENT_TIME_TYPES)}")
+        if not all(header_key(alias) for alias in self.aliases):
+            faults.append("aliases: an alias must not be blank")
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+class CsvFormat(_Strict):
+    """How a feed's CSV files are written; other kinds of file know it themselves.
+
+    ``nulls`` are the unquoted spellings of null. ``header`` false: fields come in the contract's order. A quote within
+    a quoted field is doubled.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    header: bool = True
+    nulls: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = ("",)
+    encoding: str = "utf-8"
+    date_order: DateOrder = "YMD"
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _check_character(cls, text: str) -> str:
+        # A letter, a digit or a dot would part values, a backslash makes the server's end-of-data mark possible.
+        if len(text) != 1 or not (text == "\t" or " " <= text <= "~") or text.isalnum() or text in "\\.":
+            hint = ' (a tab is "\\t", in double quotes)' if text.startswith("\\") else ""
+            raise _not_accepted(f"{text!r} is not accepted; accepted: one ASCII punctuation mark, space or tab{hint}")
+        return text
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, name: str) -> str:
+        try:
+            info = codecs.lookup(name)
+            probe = 'a1,;|\t"\r\n'
+            if info._is_text_encoding and probe.encode(name).decode(name) == probe:
+                return name
+        except (LookupError, UnicodeError, ValueError):  # ValueError: a NUL in the name
+            pass
+        raise _not_accepted(
+            f"{name!r} is no text encoding that Python knows; accepted values: utf-8, utf-16, cp1252, latin-1, …"
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> CsvFormat:
+        faults = []
+        if self.delimiter == self.quote:
+            faults.append(f"quote: must differ from delimiter, both are {self.quote!r}")
+        faults += [f"nulls: {text!r} is there twice" for text in _repeated(self.nulls)]
+        special = f"{self.delimiter}{self.quote}\r\n\0"
+        faults += [
+            f"nulls: {text!r} must hold no delimiter, quote, line end or NUL"
+            for text in self.nulls
+            if any(character in special for character in text)
+        ]
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
 
 
@@ -75,18 +160,25 @@ class Freshness(_Strict):
 
 
 class Contract(_Strict):
-    """One feed: its columns and types, its key, its event time and its limits."""
+    """One feed: its columns and types, its key, its event time, how it is delivered, and its limits.
+
+    ``delivery``: ``append``, a file never changes; ``replace``, a path's new content replaces its rows;
+    ``full_extract``, each delivery is the whole table as of its extract date, and all stay.
+    """
 
     feed: Name
     domain: Name
     description: Text
     identity: Name | None = None
-    event_time: Name
+    event_time: Name | None = None
     user: Name
     key: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
     cadence: Cadence
     freshness: Freshness
-    max_reject_rate: Annotated[float, Field(ge=0, le=1)]
+    delivery: DeliveryMode = "replace"
+    after_load: AfterLoad = "keep"
+    csv: CsvFormat = Field(default_factory=CsvFormat)
+    max_reject_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
 
     @model_validator(mode="after")
@@ -94,15 +186,21 @@ class Contract(_Strict):
         names = self.column_names
         known = f"columns: {', '.join(names)}"
         faults = []
-        if re.search(r"_load_\d+$", self.feed):
+        if re.search(r"_load_\d+(_\d+)?$", self.feed):
             faults.append("feed: a name that ends in _load_<number> is kept for the tables of large loads")
         faults += [f"feed: {self.feed!r} is a reserved word of SQL"] if self.feed in RESERVED else []
         faults += [f"columns: {name!r} is there twice" for name in _repeated(names)]
-        named = [("event_time", self.event_time), ("user", self.user)]
+        faults += _alias_faults(self.columns)
+        named = [("event_time", self.event_time)] if self.event_time else []
+        named += [("user", self.user)]
         named += [(f"key[{place}]", name) for place, name in enumerate(self.key)]
         faults += [f"{place}: {name!r} is no column; {known}" for place, name in named if name not in names]
         faults += [f"key: {name!r} is there twice" for name in _repeated(self.key)]
-        if self.event_time in names:
+        if self.has_extract_date and self.event_time is not None:
+            faults.append("event_time: a full_extract has none, its rows are dated by their extract; remove this key")
+        elif not self.has_extract_date and self.event_time is None:
+            faults.append("event_time: is missing; only a feed with delivery full_extract has none")
+        elif self.event_time is not None and self.event_time in names:
             column = self.column(self.event_time)
             if column.type not in EVENT_TIME_TYPES:
                 faults.append(
@@ -121,6 +219,21 @@ class Contract(_Strict):
         return tuple(column.name for column in self.columns)
 
     @property
+    def has_extract_date(self) -> bool:
+        """Whether raw has a column for the date of the extract that a row came with."""
+        return self.delivery == "full_extract"
+
+    @property
+    def time_column(self) -> str:
+        """The column of raw that says to which day a row belongs."""
+        return self.event_time or EXTRACT_DATE
+
+    @property
+    def time_type(self) -> ColumnType:
+        """Type of the time column."""
+        return self.column(self.event_time).type if self.event_time else "date"
+
+    @property
     def user_identity(self) -> str:
         """Feeds of one identity share their user ids; it is the domain unless the contract names another."""
         return self.identity or self.domain
@@ -128,6 +241,11 @@ class Contract(_Strict):
     def column(self, name: str) -> Column:
         """The column of that name."""
         return next(column for column in self.columns if column.name == name)
+
+
+def header_key(name: str) -> str:
+    """What is compared of a name in a header: no byte order mark, no white space around it, no upper case."""
+    return name.strip("\ufeff \t\r\n\v\f\u00a0").casefold()
 
 
 def load_contracts(folder: Path) -> dict[str, Contract]:
@@ -190,6 +308,8 @@ def _explain(detail: Any) -> list[str]:
     if kind == "value_error":
         prefix = f"{path}." if path else ""
         return [f"{prefix}{line}" for line in str(context["error"]).splitlines()]
+    if kind == _NOT_ACCEPTED:
+        return [f"{path}: {detail['msg']}"]
     if kind in explanations:
         return [f"{path}: {explanations[kind]()}"]
     message = detail["msg"][0].lower() + detail["msg"][1:]
@@ -204,15 +324,30 @@ def _key_path(location: Iterable[str | int]) -> str:
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
-    nested: dict[str, type[BaseModel]] = {"columns": Column, "freshness": Freshness}
+    nested: dict[str, type[BaseModel]] = {"columns": Column, "csv": CsvFormat, "freshness": Freshness}
     model = nested.get(str(location[0]), Contract) if len(location) > 1 else Contract
     return model.model_fields
 
 
 def _accepted_suffix(location: tuple[str | int, ...]) -> str:
-    accepted: Mapping[str, Any] = {"type": ColumnType, "cadence": Cadence}
+    accepted: Mapping[str, Any] = {
+        **{"type": ColumnType, "cadence": Cadence, "delivery": DeliveryMode, "after_load": AfterLoad},
+        "date_order": DateOrder,
+    }
     choices = get_args(accepted.get(str(location[-1])))
     return f"; accepted values: {', '.join(choices)}" if choices else ""
+
+
+def _alias_faults(columns: Iterable[Column]) -> Iterable[str]:
+    # Each alias against the names and aliases of the other columns, as a header is compared with them.
+    owners: dict[str, str] = {}
+    for column in columns:
+        owners.setdefault(header_key(column.name), column.name)
+    for column in columns:
+        for alias in column.aliases:
+            owner = owners.setdefault(header_key(alias), column.name)
+            if owner != column.name:
+                yield f"columns: alias {alias!r} of {column.name!r} is also a name or an alias of {owner!r}"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from growth.settings import PROJECT_ROOT
-from ingest.contract import load_contracts
+from ingest.contract import CsvFormat, load_contracts
 from ingest.errors import ContractError
 
 VALID = """\
@@ -111,11 +111,122 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
         ("domain: web", "domain: web\ndomain: app", "key 'domain' is there twice"),
         ("domain: web", "domain: [web", "is no valid YAML"),
         ("feed: visits", "feed: visits_load_3", "feed: a name that ends in _load_<number>"),
+        ("feed: visits", "feed: visits_load_3_12", "feed: a name that ends in _load_<number>"),
+        ("event_time: visited_at\n", "", "event_time: is missing; only a feed with delivery full_extract has none"),
+        ("domain: web", "domain: web\ndelivery: full_extract", "event_time: a full_extract has none"),
+        (
+            "domain: web",
+            "domain: web\ndelivery: upsert",
+            "delivery: 'upsert' is not accepted; accepted values: append, replace, full_extract",
+        ),
+        (
+            "domain: web",
+            "domain: web\nafter_load: delete",
+            "after_load: 'delete' is not accepted; accepted values: keep, archive",
+        ),
+        ("With what.,", "With what., max_length: 0,", "columns[2].max_length: input should be greater than 0, not 0"),
+        (
+            "With what.,",
+            "With what., max_length: 5,",
+            "columns[2].max_length: accepted_values has longer ones: desktop",
+        ),
+        ("description: Who.", "description: Who., max_length: 9", "columns[0].max_length: only a column of type text"),
+        (
+            "description: Who.",
+            "description: Who., format: DD",
+            "columns[0].format: only a column of these types may have one: date, timestamptz",
+        ),
+        ("description: When.", "description: When., format: ''", "columns[1].format: string should have at least 1"),
+        ("With what.,", "With what., aliases: [' '],", "columns[2].aliases: an alias must not be blank"),
+        (
+            "With what.,",
+            "With what., aliases: [' USER_ID '],",
+            "columns: alias ' USER_ID ' of 'device' is also a name or an alias of 'user_id'",
+        ),
+        (
+            "description: When.}\n  - {",
+            "description: When., aliases: [Gadget]}\n  - {aliases: [gadget], ",
+            "columns: alias 'gadget' of 'device' is also a name or an alias of 'visited_at'",
+        ),
     ],
 )
 def test_fault_names_key_and_accepted_values(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert old in VALID
     assert expected in fault(tmp_path, VALID.replace(old, new, 1))
+
+
+def test_what_a_contract_need_not_say(tmp_path: Path) -> None:
+    write(tmp_path, VALID.replace("max_reject_rate: 0.05\n", ""))
+    contract = load_contracts(tmp_path)["visits"]
+    assert contract.csv == CsvFormat()
+    assert (contract.csv.delimiter, contract.csv.quote, contract.csv.header) == (",", '"', True)
+    assert (contract.csv.nulls, contract.csv.encoding, contract.csv.date_order) == (("",), "utf-8", "YMD")
+    assert (contract.delivery, contract.after_load, contract.max_reject_rate) == ("replace", "keep", 0.05)
+    column = contract.column("device")
+    assert (column.aliases, column.max_length, column.format) == ((), None, None)
+    assert (contract.time_column, contract.time_type, contract.has_extract_date) == ("visited_at", "timestamptz", False)
+
+
+def test_everything_that_a_contract_may_say(tmp_path: Path) -> None:
+    csv = '{delimiter: "\\t", quote: "\'", header: false, nulls: ["", NA, \'\\N\'], encoding: cp1252, date_order: DMY}'
+    text = VALID.replace("When.", "When., format: 'DD Mon YYYY HH24:MI', aliases: [Visited At, visited_at]")
+    text = text.replace("With what.,", "With what., max_length: 7, aliases: [gadget],")
+    write(tmp_path, f"{text}delivery: append\nafter_load: archive\ncsv: {csv}\n")
+    contract = load_contracts(tmp_path)["visits"]
+    assert contract.csv == CsvFormat(
+        delimiter="\t", quote="'", header=False, nulls=("", "NA", "\\N"), encoding="cp1252", date_order="DMY"
+    )
+    assert (contract.delivery, contract.after_load) == ("append", "archive")
+    assert contract.column("visited_at").format == "DD Mon YYYY HH24:MI"
+    assert contract.column("visited_at").aliases == ("Visited At", "visited_at")
+    assert contract.column("device").max_length == 7
+
+
+def test_full_extract_is_dated_by_its_extract(tmp_path: Path) -> None:
+    write(tmp_path, VALID.replace("event_time: visited_at\n", "delivery: full_extract\n"))
+    contract = load_contracts(tmp_path)["visits"]
+    assert contract.event_time is None
+    assert (contract.time_column, contract.time_type, contract.has_extract_date) == ("_extract_date", "date", True)
+
+
+@pytest.mark.parametrize(
+    ("csv", "expected"),
+    [
+        ("{delimiter: ''}", "csv.delimiter: '' is not accepted; accepted: one ASCII punctuation mark"),
+        ("{delimiter: ';;'}", "csv.delimiter: ';;' is not accepted"),
+        ("{delimiter: '\\t'}", 'a tab is "\\t", in double quotes'),
+        ("{delimiter: '\\'}", "csv.delimiter: '\\\\' is not accepted"),
+        ("{delimiter: '.'}", "csv.delimiter: '.' is not accepted"),
+        ('{delimiter: "\\n"}', "csv.delimiter: '\\n' is not accepted"),
+        ("{delimiter: x}", "csv.delimiter: 'x' is not accepted"),
+        ("{delimiter: '0'}", "csv.delimiter: '0' is not accepted"),
+        ("{delimiter: §}", "csv.delimiter: '§' is not accepted"),
+        ("{quote: q}", "csv.quote: 'q' is not accepted"),
+        ("{quote: ','}", "csv.quote: must differ from delimiter, both are ','"),
+        (
+            "{quotes: ','}",
+            "csv.quotes: unknown key; accepted keys: delimiter, quote, header, nulls, encoding, date_order",
+        ),
+        ("{header: 'no'}", "csv.header: input should be a valid boolean, not 'no'"),
+        ("{nulls: []}", "csv.nulls: tuple should have at least 1 item"),
+        ("{nulls: [null]}", "csv.nulls[0]: input should be a valid string, not None"),
+        ("{nulls: [NA, NA]}", "csv.nulls: 'NA' is there twice"),
+        ("{nulls: ['n,a']}", "csv.nulls: 'n,a' must hold no delimiter"),
+        ("{encoding: utf8x}", "csv.encoding: 'utf8x' is no text encoding that Python knows; accepted values: utf-8,"),
+        ("{encoding: base64}", "csv.encoding: 'base64' is no text encoding"),
+        ("{encoding: undefined}", "csv.encoding: 'undefined' is no text encoding"),
+        ('{encoding: "a\\0"}', "csv.encoding: 'a\\x00' is no text encoding"),
+        ("{date_order: YDM}", "csv.date_order: 'YDM' is not accepted; accepted values: YMD, DMY, MDY"),
+        ("semicolon", "csv: input should be a valid dictionary"),
+    ],
+)
+def test_csv_fault(tmp_path: Path, csv: str, expected: str) -> None:
+    assert expected in fault(tmp_path, f"{VALID}csv: {csv}\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "UTF8", "utf-8-sig", "latin-1", "cp1252", "shift_jis", "cp037"])
+def test_text_encodings(encoding: str) -> None:
+    assert CsvFormat(encoding=encoding).encoding == encoding
 
 
 def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
