@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint format bench docs lock clean
+.PHONY: help demo up down test lint format bench bench-load docs lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -47,8 +47,10 @@ format: .venv/installed-dev ## Format Python and SQL
 	.venv/bin/ruff format .
 	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: .venv/installed-dev ## Measure loading against psql \copy, in one run
-	.venv/bin/python -m bench.load
+bench: bench-load ## Everything that is measured: bench-load
+
+bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
+	.venv/bin/python -m bench.load $(ARGS)
 
 docs: .venv/installed ## Write the dbt docs (models, columns, lineage) to reports/dbt-docs
 	$(GROWTH) dbt docs generate --static --target prod
@@ -74,6 +76,13 @@ clean: ## Stop everything and remove .venv, .growth with all data, and caches; l
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# The tools that loading is compared with: apart from the project, and gone with .venv. The rest is measured without them.
+.venv/bench/installed: bench/requirements.txt | .venv/installed
+	@$(MAKE) --no-print-directory .venv/bin/uv
+	@.venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .venv/bench \
+	  && .venv/bin/uv pip install --quiet --python .venv/bench/bin/python --require-hashes -r bench/requirements.txt \
+	  && touch $@ || echo "bench/requirements.txt was not installed: what it compares with is not available" >&2
 
 # The first Python that fits; the check needs what venv needs (on Debian the package python3-venv).
 .venv/bin/uv:
