@@ -1,0 +1,136 @@
+"""Fields are matched by name, and a header that cannot be matched says what to change."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.contract import Contract
+from ingest.errors import FileRefused
+from ingest.header import Header, match_header, positional
+
+
+def contract(**csv: object) -> Contract:
+    columns = [
+        {"name": "user_id", "type": "bigint", "nullable": False, "description": "Who.", "aliases": ["Customer No"]},
+        {"name": "visited_on", "type": "date", "nullable": False, "description": "When."},
+        {"name": "device", "type": "text", "nullable": True, "description": "With what.", "aliases": ["gadget"]},
+    ]
+    return Contract.model_validate(
+        {
+            **{"feed": "visits", "domain": "web", "description": "Visits.", "event_time": "visited_on"},
+            **{"user": "user_id", "key": ["user_id"], "cadence": "daily", "columns": columns, "csv": csv},
+            "freshness": {"warn_after_days": 1, "error_after_days": 2},
+        }
+    )
+
+
+def refusal(*fields: str, **csv: object) -> str:
+    with pytest.raises(FileRefused) as raised:
+        match_header(fields, contract(**csv))
+    return str(raised.value)
+
+
+def test_the_contracts_own_header() -> None:
+    fields = ("user_id", "visited_on", "device")
+    assert match_header(fields, contract()) == Header(fields, added=(), missing=())
+
+
+@pytest.mark.parametrize(
+    ("fields", "columns"),
+    [
+        (("device", "user_id", "visited_on"), ("device", "user_id", "visited_on")),
+        (("User_ID", "VISITED_ON", "Device"), ("user_id", "visited_on", "device")),
+        ((" user_id", "visited_on\t", "\u00a0device "), ("user_id", "visited_on", "device")),
+        (("\ufeffuser_id", "visited_on", "device"), ("user_id", "visited_on", "device")),
+        (('\ufeff"user_id"', "visited_on", "device"), ("user_id", "visited_on", "device")),
+        (("customer no", "visited_on", "GADGET "), ("user_id", "visited_on", "device")),
+    ],
+)
+def test_names_match_whatever_order_case_and_white_space(fields: tuple[str, ...], columns: tuple[str, ...]) -> None:
+    assert match_header(fields, contract()) == Header(columns, added=(), missing=())
+
+
+def test_added_and_missing_columns_are_told() -> None:
+    header = match_header(("Browser ", "user_id", "", "visited_on"), contract())
+    assert header == Header((None, "user_id", None, "visited_on"), added=("Browser ", ""), missing=("device",))
+
+
+def test_file_without_header_has_the_contracts_order() -> None:
+    assert positional(contract()) == Header(("user_id", "visited_on", "device"), added=(), missing=())
+
+
+def test_missing_required_column_shows_both_headers() -> None:
+    assert refusal("gadget", "user_id", "visited_at", "x" * 50).splitlines() == [
+        f"header is not the contract's (missing: visited_on; unknown: 'visited_at', '{'x' * 39}…')",
+        "  contract   | file",
+        "  user_id    | user_id",
+        "  visited_on | -   <--",
+        "  device     | gadget",
+        "  -          | visited_at",
+        f"  -          | {'x' * 39}…",
+    ]
+
+
+def test_optional_column_is_not_blamed() -> None:
+    assert "  device     | - (may be missing)" in refusal("user_id").splitlines()
+
+
+@pytest.mark.parametrize("second", ["user_id", "USER_ID", "customer no"])
+def test_column_that_comes_twice(second: str) -> None:
+    message = refusal("user_id", "visited_on", second)
+    assert message.startswith("header is not the contract's (there twice: user_id)")
+    assert f"  user_id    | user_id, {second}   <--" in message
+
+
+@pytest.mark.parametrize("fields", [(), ("",), ("", " "), ("\ufeff",)])
+def test_empty_header(fields: tuple[str, ...]) -> None:
+    assert "there is no header" in refusal(*fields)
+
+
+def test_header_that_looks_like_data() -> None:
+    message = refusal("17", "2024-01-01", "phone")
+    assert "looks like data" in message
+    assert "csv: {header: false}" in message
+
+
+def test_header_of_which_a_name_matches_is_no_data() -> None:
+    assert "header: false" not in refusal("user_id", "2024-01-01")
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("user_id;visited_on;device", '{delimiter: ";"}'),
+        ("user_id\tvisited_on\tdevice", '{delimiter: "\\t"}'),
+        ("user_id|visited_on|a,b;c", '{delimiter: "|"}'),
+    ],
+)
+def test_other_delimiter(field: str, shown: str) -> None:
+    message = refusal(field)
+    assert f"csv: {shown}" in message
+    assert "header: false" not in message
+    assert "\t" not in message
+
+
+def test_comma_where_the_contract_says_another() -> None:
+    assert 'csv: {delimiter: ","}' in refusal("user_id,visited_on,device", delimiter=";")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+@pytest.mark.parametrize("decode", [("utf-8", "replace"), ("utf-8", "surrogateescape"), ("latin-1", "strict")])
+def test_utf_16(encoding: str, decode: tuple[str, str]) -> None:
+    message = refusal(*"user_id,visited_on,device".encode(encoding).decode(*decode).split(","))
+    assert "csv: {encoding: utf-16}" in message
+    assert "\0" not in message
+    message.encode()
+
+
+def test_utf_16_is_known_by_its_mark_alone() -> None:
+    text = "名前".encode("utf-16").decode("utf-8", "replace")
+    assert "csv: {encoding: utf-16}" in refusal(text)
+
+
+def test_long_header_is_cut() -> None:
+    lines = refusal(*(f"field_{number}" for number in range(5000))).splitlines()
+    assert len(lines) < 20
+    assert lines[-1].endswith("… and 4990 more")
