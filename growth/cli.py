@@ -14,7 +14,9 @@ import click
 import psycopg
 
 from growth import table
-from growth.settings import Warehouse, feeds_folder, growth_home, landing_folder
+from growth.console import connect, feeds_option, prepared, say
+from growth.rejects import rejects
+from growth.settings import feeds_folder, growth_home, landing_folder
 
 GROUP_HELP = """\
 Growth Analytics: CSV exports become tested growth marts in Postgres.
@@ -24,34 +26,12 @@ WAREHOUSE_HOST, _PORT, _DB, _USER and _PASSWORD name, else an embedded Postgres,
 """
 
 
-def say(text: str) -> None:
-    """Tell the user something that is not a result."""
-    click.echo(text, err=True)
-
-
-def connect() -> Warehouse:
-    """The warehouse of the environment, else the embedded one, started if it is not running."""
-    named = Warehouse.from_environment()
-    if named:
-        return named
-    from embedded.server import EmbeddedPostgres
-
-    return EmbeddedPostgres(growth_home()).start()
-
-
-def prepared() -> Warehouse:
-    """The warehouse, with its schemas, roles and raw tables there."""
-    from growth.warehouse import initialise
-    from ingest.contract import load_contracts
-
-    warehouse = connect()
-    initialise(warehouse, load_contracts(feeds_folder()))
-    return warehouse
-
-
 @click.group(help=GROUP_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Group of all commands."""
+
+
+cli.add_command(rejects)
 
 
 @cli.command()
@@ -59,20 +39,6 @@ def init() -> None:
     """Create schemas, roles and raw tables where they are missing."""
     warehouse = prepared()
     say(f"The warehouse at {warehouse.host}:{warehouse.port}, database {warehouse.database}, is ready.")
-
-
-def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    from ingest.contract import load_contracts
-
-    known = list(load_contracts(feeds_folder()))
-    wanted = [feed.strip() for feed in (value or "").split(",") if feed.strip()]
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise click.BadParameter(f"no contract for {', '.join(unknown)}; there are: {', '.join(known)}")
-    return wanted
-
-
-feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
 
 
 @cli.command()
@@ -91,6 +57,20 @@ def load(feeds: list[str]) -> None:
     results = load_files(warehouse, feeds or contracts, run_id, say)
     if any(result.status == "refused" for result in results):
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("path")
+def unload(path: str) -> None:
+    """Take the rows of the file at PATH (below the landing folder) out of raw; marts follow at the next run."""
+    from growth.rejects import contract_of
+    from ingest.unload import unload as unload_file
+
+    run_id = f"unload {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    count = unload_file(prepared().conninfo("ingest"), contract_of(path), path, run_id=run_id)
+    say(f"{path}: {count:,} records taken out of raw")
+    if (landing_folder() / path).exists():
+        say("The file still lies in the landing folder: the next load takes it again, unless it is moved away.")
 
 
 @cli.command()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterable
 
 from growth.settings import Warehouse, feeds_folder, landing_folder
 from ingest.contract import load_contracts
-from ingest.load import LoadResult, load_feed
+from ingest.load import load_feed
+from ingest.results import LoadProgress, LoadResult
+
+LOG_SECONDS = 10
 
 
 def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[[str], None]) -> list[LoadResult]:
-    """Load the new files of the feeds; says a line per file, and a line per feed without any.
+    """Load the new files of the feeds; says a line per file, a line per feed without any, and how far long files are.
 
     Raises:
         KeyError: a feed without a contract.
@@ -20,7 +25,9 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
     landing = landing_folder()
     results: list[LoadResult] = []
     for feed in feeds:
-        loaded = load_feed(warehouse.conninfo("ingest"), contracts[feed], landing, run_id=run_id)
+        progress = ProgressReport(say)
+        loaded = load_feed(warehouse.conninfo("ingest"), contracts[feed], landing, run_id=run_id, progress=progress)
+        progress.clear()
         if not loaded:
             say(f"{feed}: no file in {landing / feed}: nothing to load")
         for result in loaded:
@@ -30,10 +37,57 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
 
 
 def describe(result: LoadResult) -> str:
-    """One line about a delivered file."""
+    """One line about a delivered file, and one more for what of it is not in raw."""
     if result.error:
         return f"{result.source_file}: {result.status.upper()}: {result.error}"
     if result.status == "skipped":
         return f"{result.source_file}: loaded before, skipped"
     rate = result.size_bytes / 1e6 / max(result.seconds, 1e-3)
-    return f"{result.source_file}: {result.record_count:,} records in {result.seconds:.1f} s ({rate:.0f} MB/s)"
+    text = f"{result.source_file}: {result.loaded_count:,} records in {result.seconds:.1f} s ({rate:.0f} MB/s)"
+    if result.rejected_count:
+        text += f"\n  {result.rejected_count:,} records are in quarantine: growth rejects show {result.source_file}"
+    if result.added_columns:
+        text += f"\n  not in the contract, not loaded: {', '.join(result.added_columns)}"
+    return text
+
+
+class ProgressReport:
+    """How far files are: one line that is written over and over on a terminal, now and then a plain one in a log."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._on_terminal = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._said: dict[str, float] = {}
+        self._width = 0
+
+    def __call__(self, progress: LoadProgress) -> None:
+        """Report one file; called from several threads."""
+        with self._lock:
+            if self._on_terminal:
+                text = describe_progress(progress)
+                sys.stderr.write("\r" + text.ljust(self._width))
+                sys.stderr.flush()
+                self._width = len(text)
+            elif progress.seconds - self._said.get(progress.source_file, 0.0) >= LOG_SECONDS:
+                self._said[progress.source_file] = progress.seconds
+                self._say(describe_progress(progress))
+
+    def clear(self) -> None:
+        """Wipe the line on the terminal."""
+        with self._lock:
+            if self._width:
+                sys.stderr.write("\r" + " " * self._width + "\r")
+                sys.stderr.flush()
+                self._width = 0
+
+
+def describe_progress(progress: LoadProgress) -> str:
+    """Records so far, share of the file, speed, and the time left at that speed."""
+    rate = progress.read_bytes / max(progress.seconds, 1e-3)
+    left = (progress.size_bytes - progress.read_bytes) / rate if rate else 0.0
+    share = progress.read_bytes / max(progress.size_bytes, 1)
+    return (
+        f"{progress.source_file}: {progress.record_count:,} records, {share:.0%} of {progress.size_bytes / 1e6:,.0f}"
+        f" MB, {rate / 1e6:.0f} MB/s, {left:.0f} s left"
+    )

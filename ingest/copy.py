@@ -1,201 +1,169 @@
-"""Stream a landed file into a table with COPY, and read what the server says when it will not have it.
+"""Streams of CSV text into tables of the warehouse, with COPY.
 
-The bytes go to the server as they are: it is the judge of a record. They pass through sha256 on the way.
+The bytes go to the server as they are: it is the judge of a record. A small file has one stream, on the connection of
+its load; a large one has several, each with a connection and a table of its own.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import os
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import BinaryIO
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from queue import Empty, Full, Queue
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
 
-from ingest.contract import Contract
-from ingest.ddl import range_constraint
-from ingest.errors import FileRefused, FileUnfinished, WarehouseUnreachable
-
-BLOCK_BYTES = 1 << 18
-HEADER_BYTES = 1 << 16
+from ingest.contract import Contract, CsvFormat
+from ingest.errors import LoadStopped, NeedsCare, WarehouseUnreachable
 
 # Classes of SQLSTATE that a file's content causes: data exception, integrity violation, a limit such as field size.
 _CONTENT_CLASSES = ("22", "23", "54")
 # COPY of Postgres 17 and older ends at a line that holds only \. and drops what follows without a word.
-_END_MARKER = re.compile(rb"[\r\n]\\\.[\r\n]")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_END_MARKER = re.compile(rb"(?:^|[\r\n])\\\.(?:$|[\r\n])")
+_WAIT_SECONDS = 0.2
+_WAITING_CHUNKS = 2  # per stream
+
+Part = TypeVar("Part")
 
 
-class DeliveryReader:
-    """Reads a file once from its start, block by block, and keeps the sha256 of what it read.
-
-    Args:
-        path: the file.
-        on_read: called with the bytes read so far and the file's size, after each block; may raise to stop the load.
-    """
-
-    def __init__(self, path: Path, on_read: Callable[[int, int], None] = lambda *_: None) -> None:
-        self.path = path
-        self.read_bytes = 0
-        self._on_read = on_read
-        self._hash = hashlib.sha256()
-        self._file: BinaryIO = path.open("rb")
-        self._stat = os.fstat(self._file.fileno())
-        self.size_bytes = self._stat.st_size
-
-    def __enter__(self) -> DeliveryReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def read_block(self, size: int = BLOCK_BYTES) -> bytes:
-        """The next block; empty at the end of the file."""
-        block = self._file.read(size)
-        if block:
-            self._hash.update(block)
-            self.read_bytes += len(block)
-            self._on_read(self.read_bytes, self.size_bytes)
-        return block
-
-    def sha256(self) -> str:
-        """Sha256 of the whole file; what nobody has read yet is read now."""
-        while self.read_block():
-            pass
-        return self._hash.hexdigest()
-
-    def check_unchanged(self) -> None:
-        """Check that the path still holds the file as it was when it was opened.
-
-        Raises:
-            FileUnfinished: size, time of change or identity differ, or the file is gone.
-        """
-        try:
-            now = self.path.stat()
-        except FileNotFoundError:
-            raise FileUnfinished("went away while it was read") from None
-        before = (self._stat.st_size, self._stat.st_mtime_ns, self._stat.st_ino)
-        if before != (now.st_size, now.st_mtime_ns, now.st_ino):
-            raise FileUnfinished(
-                f"changed while it was read ({self.size_bytes} bytes before, {now.st_size} now): the next load takes it"
-            )
-
-
-def check_header(start: bytes, contract: Contract) -> None:
-    """Check that the file's first record is the contract's header.
-
-    Raises:
-        FileRefused: the file is empty, or has another header; the message shows both side by side.
-    """
-    if not start:
-        raise FileRefused("the file is empty (0 bytes): not even a header")
-    # Whether a byte order mark comes first makes no difference: the server skips the header's record whole.
-    text = start.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace")
+@contextmanager
+def connect(conninfo: str, contract: Contract) -> Iterator[psycopg.Connection]:
+    """Connection with the settings that a file's meaning must not depend on; errors as ``ingest.errors`` has them."""
     try:
-        header = next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error as error:
-        raise FileRefused(f"the header cannot be read: {error}") from error
-    if tuple(header) == contract.column_names:
-        return
-    raise FileRefused(_header_message(header, list(contract.column_names)))
+        with psycopg.connect(conninfo, autocommit=True) as conn:
+            # After waiting for a path's lock, what the other loader committed must be seen.
+            conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            conn.execute(
+                sql.SQL(
+                    "set timezone = 'UTC'; set datestyle = {}; set client_encoding = 'UTF8'; set jit = off;"
+                    " set client_min_messages = warning"
+                ).format(sql.Literal(f"ISO, {contract.csv.date_order}"))
+            )
+            yield conn
+    except psycopg.Error as error:
+        raise as_ingest_error(error) from error
 
 
-def _header_message(found: list[str], expected: list[str]) -> str:
-    missing = [name for name in expected if name not in found]
-    unknown = [name for name in found if name not in expected]
-    remarks = [f"missing: {', '.join(missing)}"] if missing else []
-    remarks += [f"unknown: {', '.join(map(repr, unknown))}"] if unknown else []
-    if not remarks:
-        remarks = ["a column is there twice" if len(found) > len(expected) else "the order differs"]
-    # A file without a header or of another kind would otherwise fill the screen.
-    found = [name if len(name) <= 40 else name[:39] + "…" for name in found[: len(expected) + 10]]
-    rows = max(len(expected), len(found))
-    width = max(len(name) for name in [*expected, "contract"])
-    lines = [f"header is not the contract's ({'; '.join(remarks)})", f"  {'contract':{width}} | file"]
-    for left, right in zip(expected + ["-"] * (rows - len(expected)), found + ["-"] * (rows - len(found)), strict=True):
-        lines.append(f"  {left:{width}} | {right}{'' if left == right else '   <--'}")
-    return "\n".join(lines)
-
-
-def copy_file(
-    conn: psycopg.Connection, table: sql.Identifier, contract: Contract, source: DeliveryReader, *, freeze: bool
+def copy_records(
+    conn: psycopg.Connection,
+    table: sql.Identifier,
+    columns: Iterable[str],
+    csv: CsvFormat,
+    line_end: bytes,
+    chunks: Iterable[bytes],
+    *,
+    freeze: bool = False,
 ) -> int:
-    """COPY a file that nobody has read from yet: every record, or none.
+    """COPY whole records into a table: every one, or none.
 
     Args:
         conn: open connection, inside the caller's transaction.
-        table: target; has the contract's columns, and a default for any other.
-        contract: the feed's contract.
-        source: the file, at its start.
+        table: target; has the named columns, and a default for any other.
+        columns: a column of the table for each field of a record.
+        csv: how the text is written.
+        line_end: of the file.
+        chunks: whole records, each with its line end.
         freeze: write rows as if vacuum had been there; the table must be new in this transaction.
 
     Returns:
         How many records the server stored.
 
     Raises:
-        FileRefused: the header differs, or the file would be cut short.
-        psycopg.Error: the server refused a record, or is gone; see ``refusal_reason``.
+        NeedsCare: the server would not see the records as they are.
+        psycopg.Error: the server refused a record (see ``is_about_content``), or is gone.
     """
-    start = source.read_block(HEADER_BYTES)
-    check_header(start, contract)
-    columns = sql.SQL(", ").join(map(sql.Identifier, contract.column_names))
-    options = sql.SQL("format csv, header true, freeze {}").format(sql.SQL("true" if freeze else "false"))
-    statement = sql.SQL("copy {} ({}) from stdin ({})").format(table, columns, options)
-    guard = None if conn.info.server_version >= 180000 else _EndMarkerGuard()
+    statement = sql.SQL(
+        "copy {} ({}) from stdin (format csv, header true, delimiter {}, quote {}, null {}, freeze {})"
+    ).format(
+        *(table, sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Literal(csv.delimiter), sql.Literal(csv.quote)),
+        *(sql.Literal(csv.nulls[0]), sql.SQL("true" if freeze else "false")),
+    )
+    stops_at_marker = conn.info.server_version < 180000
     with conn.cursor() as cursor:
         with cursor.copy(statement) as copy:
-            block = start
-            while block:
-                if guard is not None:
-                    guard.check(block)
-                copy.write(block)
-                block = source.read_block()
-            if guard is not None:
-                guard.check(b"")
+            # A header, so that each stream of a file takes the same line end for the right one.
+            copy.write(b"-" + line_end)
+            for chunk in chunks:
+                if stops_at_marker and b"\\." in chunk and _END_MARKER.search(chunk):
+                    raise NeedsCare(r"a line that holds only \.")
+                copy.write(chunk)
         return cursor.rowcount
 
 
-class _EndMarkerGuard:
-    r"""Finds a line that holds only ``\.``, also where a block ends within it."""
+def in_parallel(stream_count: int, fill: Callable[[int, Iterator[bytes]], Part], chunks: Iterable[bytes]) -> list[Part]:
+    """Deal chunks to streams, each in a thread of its own.
 
-    def __init__(self) -> None:
-        self._tail = b"\n"  # every line has an end before it then, the first too
-        self._line_ends = 0  # before the tail
+    Args:
+        stream_count: how many streams.
+        fill: called in the thread with the stream's number and its chunks; what it returns is the stream's result.
+        chunks: read in this thread, a few ahead of the streams.
 
-    def check(self, block: bytes) -> None:
-        r"""Check the next block; an empty one says that the file ends here."""
-        text = self._tail + (block or b"\n")
-        if match := _END_MARKER.search(text) if b"\\." in text else None:
-            line = self._line_ends + text.count(b"\n", 0, match.start() + 1)
-            raise FileRefused(f"line {line}: holds only \\. and this server would drop all that follows")
-        self._tail = text[-3:]  # a marker with its two line ends has four bytes
-        self._line_ends += text.count(b"\n", 0, len(text) - len(self._tail))
+    Returns:
+        The results, in the order of the streams.
+
+    Raises:
+        Exception: the first one that ``fill`` or ``chunks`` raised; by then all streams have ended, the others with
+            ``LoadStopped`` where they were still reading.
+    """
+    waiting: Queue[bytes | None] = Queue(_WAITING_CHUNKS * stream_count)
+    stop = threading.Event()
+    results: dict[int, Part] = {}
+    errors: list[BaseException] = []
+
+    def dealt() -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = waiting.get(timeout=_WAIT_SECONDS)
+            except Empty:
+                chunk = b""
+            if stop.is_set():
+                raise LoadStopped("another stream of the file has failed")
+            if chunk is None:
+                return
+            if chunk:
+                yield chunk
+
+    def run(number: int) -> None:
+        try:
+            results[number] = fill(number, dealt())
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    def deal(chunk: bytes | None) -> None:
+        while not stop.is_set():
+            try:
+                return waiting.put(chunk, timeout=_WAIT_SECONDS)
+            except Full:
+                continue
+
+    threads = [threading.Thread(target=run, args=(number,), name=f"stream-{number}") for number in range(stream_count)]
+    for thread in threads:
+        thread.start()
+    try:
+        for chunk in chunks:
+            deal(chunk)
+            if stop.is_set():
+                break
+        for _ in threads:
+            deal(None)
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+    return [results[number] for number in range(stream_count)]
 
 
-def refusal_reason(error: psycopg.Error, contract: Contract) -> str | None:
-    """Why the server refused a file's content, with line and column; None where the content is not the cause."""
-    state = error.sqlstate or ""
-    if not state.startswith(_CONTENT_CLASSES):
-        return None
-    diag = error.diag
-    context = diag.context or ""
-    place = re.search(r"\bCOPY \S+, line (\d+)(?:, column (\w+))?", context)
-    line = f"line {place[1]}" if place else ""
-    column_name = (place[2] if place else None) or diag.column_name
-    message = diag.message_primary or str(error)
-    if diag.constraint_name == range_constraint(contract):
-        column_name = contract.event_time
-        message = "an event time must be finite and lie in the years 1 to 9999"
-    elif state == "23502":
-        message = "a required value is missing"
-    where = ", ".join(part for part in (line, f"column {column_name}" if column_name else "") if part)
-    reason = f"{where}: {message}" if where else message
-    return reason.replace("\x00", "\\0")
+def is_about_content(error: psycopg.Error) -> bool:
+    """Whether a file's content made the server refuse, rather than the state that the server is in."""
+    return (error.sqlstate or "").startswith(_CONTENT_CLASSES)
 
 
 def as_ingest_error(error: psycopg.Error) -> Exception:

@@ -35,3 +35,11 @@ class FileUnfinished(IngestError):
 
 class LoadStopped(IngestError):
     """The caller was interrupted; the file under way was rolled back."""
+
+
+class NeedsCare(IngestError):
+    """A file cannot be loaded at full speed: its records must be looked at."""
+
+
+class NothingLoaded(IngestError):
+    """A path that no loaded file has."""

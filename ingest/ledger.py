@@ -1,12 +1,12 @@
 """The ledger of loads: what is in raw, which days a load changed, whose rows it removed.
 
-Target: ``raw._loads``, ``raw._changed_days``, ``raw._removed_users``. Everything here runs in the transaction of the
+Target: ``raw._loads``, ``raw._changed_days``, ``raw._removed_<feed>``. Everything here runs in the transaction of the
 file it is about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,8 +15,8 @@ from itertools import pairwise
 import psycopg
 from psycopg import sql
 
-from ingest.contract import Contract
-from ingest.ddl import day_expression, load_table, raw_table, start_of_day
+from ingest.contract import EXTRACT_DATE, Contract
+from ingest.tables import SCHEMA, day_expression, raw_table, removed_table, start_of_day
 
 LOCK_TIMEOUT = "5min"
 MAX_DAY_GAPS = 20
@@ -29,12 +29,14 @@ class LoadedFile:
     load_id: int
     sha256: str
     size_bytes: int
-    record_count: int
+    loaded_count: int
+    rejected_count: int
+    field_names: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger says of a file: where it lay, what it held, when it was loaded, and by which run."""
+    """What the ledger says of a file: where it lay, what it held, when and by which run it was loaded, its header."""
 
     feed: str
     source_file: str
@@ -42,6 +44,7 @@ class Entry:
     size_bytes: int
     started_at: datetime
     run_id: str | None
+    field_names: tuple[str, ...] | None = None
 
 
 def lock_path(conn: psycopg.Connection, source_file: str) -> None:
@@ -52,7 +55,8 @@ def lock_path(conn: psycopg.Connection, source_file: str) -> None:
 def loaded_file(conn: psycopg.Connection, source_file: str) -> LoadedFile | None:
     """The load whose rows of this path are in raw, if there is one."""
     row = conn.execute(
-        "select load_id, sha256, size_bytes, record_count from raw._loads where source_file = %s and status = 'loaded'",
+        "select load_id, sha256, size_bytes, loaded_count, rejected_count, field_names from raw._loads"
+        " where source_file = %s and status = 'loaded'",
         [source_file],
     ).fetchone()
     return LoadedFile(*row) if row else None
@@ -65,7 +69,7 @@ def next_load_id(conn: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, record_count: int) -> None:
+def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, loaded: int, rejected: int) -> None:
     """Write down a load; a refusal of the very same content, before its contract was mended, is forgotten."""
     conn.execute(
         "delete from raw._loads where source_file = %s and status = 'refused' and coalesce(sha256, %s) = %s",
@@ -73,14 +77,47 @@ def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, record_c
     )
     conn.execute(
         """
-        insert into raw._loads (load_id, feed, source_file, sha256, size_bytes, record_count, loaded_count, status,
-            started_at, finished_at, run_id)
+        insert into raw._loads (load_id, feed, source_file, sha256, size_bytes, record_count, loaded_count,
+            rejected_count, status, started_at, finished_at, run_id, field_names)
         overriding system value
-        values (%s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s, %s)
         """,
         [
-            *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, record_count, record_count),
-            *(entry.started_at, entry.run_id),
+            *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded + rejected, loaded),
+            *(rejected, entry.started_at, entry.run_id),
+            None if entry.field_names is None else list(entry.field_names),
+        ],
+    )
+
+
+def record_removal(conn: psycopg.Connection, load_id: int, entry: Entry) -> None:
+    """Write down a load that brings nothing: its days and rows are those of the loads that it removes."""
+    _record_other(conn, load_id, entry, "removal", 0, None)
+
+
+def record_replay(conn: psycopg.Connection, load_id: int, entry: Entry, of: int, loaded: int) -> None:
+    """Write down that records left the quarantine of a load; that load counts them as loaded from now on."""
+    _record_other(conn, load_id, entry, "replayed", loaded, of)
+    conn.execute(
+        "update raw._loads set loaded_count = loaded_count + %s, rejected_count = rejected_count - %s"
+        " where load_id = %s",
+        [loaded, loaded, of],
+    )
+
+
+def _record_other(
+    conn: psycopg.Connection, load_id: int, entry: Entry, status: str, loaded: int, replay_of: int | None
+) -> None:
+    conn.execute(
+        """
+        insert into raw._loads (load_id, feed, source_file, sha256, size_bytes, record_count, loaded_count, status,
+            started_at, finished_at, run_id, replay_of)
+        overriding system value
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s, %s)
+        """,
+        [
+            *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded, loaded, status),
+            *(entry.started_at, entry.run_id, replay_of),
         ],
     )
 
@@ -133,8 +170,8 @@ def days_in(
 
     Cutting to whole days comes before the conversion to a date: it is plain arithmetic, and several times as fast.
     """
-    column = sql.Identifier(contract.event_time)
-    if contract.column(contract.event_time).type == "date":
+    column = sql.Identifier(contract.time_column)
+    if contract.time_type == "date":
         day = sql.SQL("cut")
         cut: sql.Composable = column
     else:
@@ -144,6 +181,13 @@ def days_in(
         "select {}, row_count from (select {} as cut, count(*) as row_count from {} where {} group by 1) as days"
     ).format(day, cut, table, condition)
     return {event_date: int(row_count) for event_date, row_count in conn.execute(query)}
+
+
+def days_of_load(conn: psycopg.Connection, contract: Contract, load_id: int) -> set[date]:
+    """The UTC days of the rows that a load has in raw.<feed> itself."""
+    only = sql.SQL("only {}").format(raw_table(contract.feed))
+    with index_scans_only(conn):
+        return set(days_in(conn, contract, only, sql.SQL("_load_id = {}").format(sql.Literal(load_id))))
 
 
 def days_by_index(conn: psycopg.Connection, contract: Contract, table: sql.Identifier) -> set[date]:
@@ -158,7 +202,7 @@ def days_by_index(conn: psycopg.Connection, contract: Contract, table: sql.Ident
     gaps = [(before, after) for before, after in pairwise(sorted(days)) if (after - before).days > 1]
     if not days or len(gaps) > MAX_DAY_GAPS:
         return set(days_in(conn, contract, table, sql.SQL("true")))
-    time = sql.Identifier(contract.event_time)
+    time = sql.Identifier(contract.time_column)
     unknown = [
         sql.SQL("{} < {}").format(time, start_of_day(contract, min(days))),
         sql.SQL("{} >= {}").format(time, start_of_day(contract, max(days), 1)),
@@ -181,23 +225,89 @@ def index_scans_only(conn: psycopg.Connection) -> Iterator[None]:
     conn.execute("set local enable_seqscan = on")
 
 
-def remove_load(conn: psycopg.Connection, contract: Contract, old: LoadedFile, new_load_id: int) -> None:
-    """Take a file's old rows out of raw; what they touched is written down for the load that replaces them."""
+def remove_load(conn: psycopg.Connection, contract: Contract, old_load_id: int, new_load_id: int, status: str) -> None:
+    """Take a load's rows out of raw, and those that were replayed from its quarantine.
+
+    The rows move to raw._removed_<feed>, so that the models can see whom they belonged to; their days are written down
+    for the load that takes them out.
+    """
     feed = contract.feed
-    table = load_table(feed, old.load_id)
-    if exists(conn, table):
-        _record_removed_users(conn, contract, table, new_load_id)
-        record_changed_days(conn, feed, days_by_index(conn, contract, table), new_load_id)
-        # The same lock comes first wherever children come and go, so that two loads cannot wait for each other.
-        lock_children(conn, feed)
-        conn.execute(sql.SQL("drop table {}").format(table))
-    else:
-        parent = sql.SQL("only {}").format(raw_table(feed))
-        condition = sql.SQL("_load_id = {}").format(sql.Literal(old.load_id))
-        _record_removed_users(conn, contract, parent, new_load_id, condition)
-        record_changed_days(conn, feed, days_in(conn, contract, parent, condition), new_load_id)
-        conn.execute(sql.SQL("delete from {} where {}").format(parent, condition))
-    conn.execute("update raw._loads set status = 'replaced' where load_id = %s", [old.load_id])
+    # The same lock comes first wherever children come and go, so that two loads cannot wait for each other.
+    lock_children(conn, feed)
+    gone = [
+        load_id
+        for (load_id,) in conn.execute(
+            "update raw._loads set status = %s, removed_by = %s where load_id = %s or replay_of = %s returning load_id",
+            [status, new_load_id, old_load_id, old_load_id],
+        )
+    ]
+    for load_id in gone:
+        for table in load_tables(conn, feed, load_id):
+            record_changed_days(conn, feed, days_by_index(conn, contract, table), new_load_id)
+            conn.execute(
+                sql.SQL("alter table {table} no inherit {raw}; alter table {table} inherit {removed}").format(
+                    table=table, raw=raw_table(feed), removed=removed_table(feed)
+                )
+            )
+    only = sql.SQL("only {}").format(raw_table(feed))
+    condition = sql.SQL("_load_id = any({})").format(sql.Literal(gone))
+    record_changed_days(conn, feed, days_in(conn, contract, only, condition), new_load_id)
+    names = [*contract.column_names, *([EXTRACT_DATE] if contract.has_extract_date else []), "_load_id"]
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    conn.execute(
+        sql.SQL(
+            "with gone as (delete from {only} where {condition} returning {columns})"
+            " insert into {removed} ({columns}) select {columns} from gone"
+        ).format(only=only, condition=condition, columns=columns, removed=removed_table(feed))
+    )
+
+
+def forget_removed(conn: psycopg.Connection, feed: str, load_ids: Sequence[int]) -> None:
+    """Drop the rows that these loads took out of a feed: every model has seen them."""
+    gone = [
+        load_id
+        for (load_id,) in conn.execute(
+            "select load_id from raw._loads where feed = %s and removed_by = any(%s)", [feed, list(load_ids)]
+        )
+    ]
+    for load_id in gone:
+        for table in load_tables(conn, feed, load_id):
+            conn.execute(sql.SQL("drop table {}").format(table))
+    conn.execute(sql.SQL("delete from only {} where _load_id = any(%s)").format(removed_table(feed)), [gone])
+
+
+def load_tables(conn: psycopg.Connection, feed: str, load_id: int | None = None) -> list[sql.Identifier]:
+    """The tables of a load, or of all loads of a feed: attached or not."""
+    number = r"\d+" if load_id is None else str(load_id)
+    names = conn.execute(
+        "select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'r' and relname ~ %s"
+        " order by relname",
+        [SCHEMA, rf"^{feed}_load_{number}_\d+$"],
+    )
+    return [sql.Identifier(SCHEMA, name) for (name,) in names]
+
+
+def claim(conn: psycopg.Connection, load_id: int) -> None:
+    """Say that this load is under way, until the transaction ends."""
+    conn.execute("select pg_advisory_xact_lock(hashtextextended('growth.load_id:' || %s::text, 0))", [load_id])
+
+
+def sweep(conn: psycopg.Connection, feed: str) -> None:
+    """Drop load tables that are part of nothing and that no load under way has claimed: a killed one left them."""
+    with conn.transaction():
+        orphans = conn.execute(
+            """
+            select relname from pg_class
+            where relnamespace = to_regnamespace(%s) and relkind = 'r' and relname ~ %s
+                and not exists (select from pg_inherits where inhrelid = pg_class.oid)
+                and pg_try_advisory_xact_lock(
+                    hashtextextended('growth.load_id:' || substring(relname from '_load_(\d+)_\d+$'), 0)
+                )
+            """,
+            [SCHEMA, rf"^{feed}_load_\d+_\d+$"],
+        ).fetchall()
+        for (name,) in orphans:
+            conn.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(SCHEMA, name)))
 
 
 def lock_children(conn: psycopg.Connection, feed: str) -> None:
@@ -207,38 +317,3 @@ def lock_children(conn: psycopg.Connection, feed: str) -> None:
     """
     conn.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
     conn.execute(sql.SQL("lock table only {} in share update exclusive mode").format(raw_table(feed)))
-
-
-def _record_removed_users(
-    conn: psycopg.Connection,
-    contract: Contract,
-    table: sql.Composable,
-    load_id: int,
-    condition: sql.Composable = sql.SQL("true"),  # noqa: B008  (immutable)
-) -> None:
-    conn.execute(
-        sql.SQL(
-            """
-            with removed as materialized (select distinct {user} as user_id from {table} where {condition})
-            insert into raw._removed_users (feed, user_id, load_id)
-            select {distinct} {feed}, trim(cast(user_id as text)), cast({load_id} as bigint)
-            from removed
-            where trim(cast(user_id as text)) <> ''
-            order by 2  -- in the order of the primary key: much faster for a million users
-            """
-        ).format(
-            feed=sql.Literal(contract.feed),
-            load_id=sql.Literal(load_id),
-            user=sql.Identifier(contract.user),
-            table=table,
-            condition=condition,
-            # only texts can become equal by trimming
-            distinct=sql.SQL("distinct" if contract.column(contract.user).type == "text" else ""),
-        )
-    )
-
-
-def exists(conn: psycopg.Connection, table: sql.Identifier) -> bool:
-    """Whether a table is there."""
-    row = conn.execute("select to_regclass(%s) is not null", [table.as_string(conn)]).fetchone()
-    return bool(row and row[0])

@@ -1,8 +1,7 @@
 """Load landed files into raw: a transaction per file, several files at once.
 
-Source: ``landing/<feed>/**``. Target: ``raw.<feed>``, and for each file its entry in the ledger and its changed days,
-together or not at all. A large file gets a table of its own below ``raw.<feed>``: it is written without a vacuum to
-follow, and replaced by dropping it.
+Source: ``landing/<feed>/**``. Target: ``raw.<feed>``, and for each file its entry in the ledger, its changed days and
+its quarantined records, together or not at all.
 """
 
 from __future__ import annotations
@@ -11,62 +10,37 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Literal
 
 import psycopg
 from psycopg import sql
 
 from ingest import ledger
+from ingest.archive import archive
 from ingest.contract import Contract
-from ingest.copy import DeliveryReader, as_ingest_error, copy_file, refusal_reason
-from ingest.ddl import LOAD_ID_SETTING, check_raw, create_time_index, load_table, qualified_time_index, raw_table
-from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped
+from ingest.copy import connect, is_about_content
+from ingest.ddl import check_raw
+from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped, NeedsCare
+from ingest.fill import Target, attach_load_tables, fill_load_tables, fill_raw_table, names_a_relative_time
+from ingest.judge import Spool, quarantine
 from ingest.landing import Delivery, find_deliveries
+from ingest.quarantine import check_limit
+from ingest.reading import RecordStream
+from ingest.results import LoadProgress, LoadResult, ProgressCallback
+from ingest.source import Source, open_source
+from ingest.tables import qualified_time_index, raw_table
 
 LARGE_FILE_BYTES = 32 << 20
 ANALYZE_ROWS = 1_000
 PROGRESS_SECONDS = 0.5
 
-Status = Literal["loaded", "skipped", "refused", "unfinished"]
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadResult:
-    """What became of one file.
-
-    ``record_count`` is the records of the file that are in raw, ``seconds`` the time it took, ``error`` why it was
-    refused or left for the next load, ``load_id`` its row of the ledger.
-    """
-
-    feed: str
-    source_file: str
-    status: Status
-    record_count: int = 0
-    size_bytes: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-    load_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoadProgress:
-    """How far the stream of a file is, in bytes."""
-
-    feed: str
-    source_file: str
-    sent_bytes: int
-    size_bytes: int
-
-
-ProgressCallback = Callable[[LoadProgress], None]
 
 
 def load_feed(
@@ -86,9 +60,9 @@ def load_feed(
         contract: the feed's contract; ``ensure_raw`` has made its table.
         landing: the landing folder (not the feed's).
         run_id: what the ledger says of who loaded, such as the DAG run.
-        workers: files to load at once, each on a connection of its own; None: as the machine has cores, at most 4.
+        workers: small files to load at once, and streams of a large one; None: as the machine has cores, at most 4.
         progress: called from the loading threads, at most twice a second for a file and once at its end.
-        large_file_bytes: files from this size on get a table of their own.
+        large_file_bytes: files from this size on are streamed over several connections.
 
     Returns:
         A result per file, in the order of their paths. A refused file does not keep the others from loading.
@@ -100,12 +74,13 @@ def load_feed(
     found = find_deliveries(landing, contract.feed)
     for warning in found.warnings:
         logger.warning("%s", warning)
-    with _connect(conninfo) as conn:
+    with connect(conninfo, contract) as conn:
         check_raw(conn, contract)
+        ledger.sweep(conn, contract.feed)
         results = [_refuse_unread(conn, contract, *error, run_id) for error in found.errors]
-    job = _Job(conninfo, contract, run_id, progress, large_file_bytes, threading.Event())
-    worker_count = min(workers or min(4, os.cpu_count() or 1), len(found.deliveries))
-    results += _load_all(job, found.deliveries, worker_count)
+    worker_count = workers or min(4, os.cpu_count() or 1)
+    job = _Job(conninfo, contract, landing, run_id, progress, large_file_bytes, worker_count, threading.Event())
+    results += _load_all(job, found.deliveries)
     _maintain(conninfo, contract, results)
     return sorted(results, key=lambda result: result.source_file)
 
@@ -116,36 +91,50 @@ class _Job:
 
     conninfo: str
     contract: Contract
+    landing: Path
     run_id: str | None
     progress: ProgressCallback | None
     large_file_bytes: int
+    worker_count: int
     stop: threading.Event
 
+    def is_large(self, size_bytes: int) -> bool:
+        return size_bytes >= self.large_file_bytes
 
-def _load_all(job: _Job, deliveries: tuple[Delivery, ...], worker_count: int) -> list[LoadResult]:
-    if not deliveries:
-        return []
-    waiting: SimpleQueue[Delivery] = SimpleQueue()
-    # The largest first, so that no worker is left alone with it at the end.
-    for delivery in sorted(deliveries, key=lambda delivery: -_size(delivery.path)):
-        waiting.put(delivery)
-    with ThreadPoolExecutor(worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
-        try:
-            futures = [pool.submit(_work, job, waiting) for _ in range(worker_count)]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            # After a failure no worker begins another file; those under way come to their end.
-            _drain(waiting)
-            wait(futures)
-            return [result for future in futures for result in future.result()]
-        except BaseException:
-            job.stop.set()
-            _drain(waiting)
-            raise
+
+def _load_all(job: _Job, deliveries: tuple[Delivery, ...]) -> list[LoadResult]:
+    sizes = {delivery: _size(delivery.path) for delivery in deliveries}
+    results: list[LoadResult] = []
+    try:
+        # A large file keeps every core busy on its own.
+        if large := [delivery for delivery in deliveries if job.is_large(sizes[delivery])]:
+            with connect(job.conninfo, job.contract) as conn:
+                results += [_load_file(conn, job, delivery) for delivery in large]
+        waiting: SimpleQueue[Delivery] = SimpleQueue()
+        # The largest first, so that no worker is left alone with it at the end.
+        small = sorted(deliveries, key=lambda delivery: -sizes[delivery])[len(large) :]
+        for delivery in small:
+            waiting.put(delivery)
+        with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
+            try:
+                futures = [pool.submit(_work, job, waiting) for _ in range(min(job.worker_count, len(small)))]
+                wait(futures, return_when=FIRST_EXCEPTION)
+                # After a failure no worker begins another file; those under way come to their end.
+                _drain(waiting)
+                wait(futures)
+                return results + [result for future in futures for result in future.result()]
+            except BaseException:
+                job.stop.set()
+                _drain(waiting)
+                raise
+    except BaseException:
+        job.stop.set()
+        raise
 
 
 def _work(job: _Job, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
     results: list[LoadResult] = []
-    with _connect(job.conninfo) as conn:
+    with connect(job.conninfo, job.contract) as conn:
         while True:
             try:
                 delivery = waiting.get_nowait()
@@ -161,93 +150,158 @@ def _work(job: _Job, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
 
 def _load_file(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadResult:
     """Load one file in one transaction; a refusal is written down in another, after the first was rolled back."""
-    started, started_at = time.monotonic(), datetime.now(UTC)
+    started = time.monotonic()
     result = LoadResult(delivery.feed, delivery.source_file, "unfinished")
     try:
-        with DeliveryReader(delivery.path, _watch(job, delivery)) as source:
-            result = replace(result, size_bytes=source.size_bytes)
-            try:
-                with conn.transaction():
-                    result = _load_in_transaction(conn, job, delivery, source, started_at)
-            except (FileRefused, psycopg.Error) as error:
-                source.check_unchanged()  # half a file is bad for no fault of its sender
-                if isinstance(error, FileRefused):
-                    reason = str(error)
-                elif (found := refusal_reason(error, job.contract)) is not None:
-                    reason = found
-                else:
-                    raise
-                entry = _entry(job, delivery, source.sha256(), source.size_bytes, started_at)
-                load_id = ledger.record_refused(conn, entry, reason)
-                result = replace(result, status="refused", error=reason, load_id=load_id)
+        result = _load_or_refuse(conn, job, delivery)
+        if result.status in ("loaded", "skipped") and job.contract.after_load == "archive":
+            archive(delivery, job.landing)
     except FileUnfinished as error:
-        result = replace(result, status="unfinished", error=str(error))
+        result = replace(result, error=str(error))
     except FileNotFoundError:
-        result = replace(result, status="unfinished", error="went away before it was read")
+        result = replace(result, error="went away before it was read")
     except PermissionError as error:
-        result = _refuse_unread(
-            conn, job.contract, delivery.source_file, f"cannot be read: {error.strerror}", job.run_id
-        )
+        reason = f"cannot be read: {error.strerror}"
+        result = _refuse_unread(conn, job.contract, delivery.source_file, reason, job.run_id)
     return replace(result, seconds=time.monotonic() - started)
 
 
-def _load_in_transaction(
-    conn: psycopg.Connection, job: _Job, delivery: Delivery, source: DeliveryReader, started_at: datetime
-) -> LoadResult:
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One try to load one file: ``watch`` reports how far it is, ``suspects`` is None at full speed."""
+
+    job: _Job
+    delivery: Delivery
+    source: Source
+    watch: _Watch
+    started_at: datetime
+    suspects: Spool | None
+
+    def entry(self, field_names: Sequence[str] | None = None) -> ledger.Entry:
+        """What the ledger says of the file; reads the rest of it, to know its sha256."""
+        delivery, source = self.delivery, self.source
+        names = None if field_names is None else tuple(field_names)
+        return ledger.Entry(
+            *(delivery.feed, delivery.source_file, source.sha256(), source.size_bytes),
+            *(self.started_at, self.job.run_id, names),
+        )
+
+
+def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadResult:
+    started_at = datetime.now(UTC)
+    with_care = _must_be_careful(job.contract)
+    while True:
+        watch = _Watch(job, delivery)
+        with open_source(delivery.path, job.contract, watch) as source, Spool() as spool:
+            attempt = _Attempt(job, delivery, source, watch, started_at, spool if with_care else None)
+            try:
+                return _load(conn, attempt)
+            except (NeedsCare, FileRefused, psycopg.Error) as error:
+                if isinstance(error, psycopg.Error) and not is_about_content(error):
+                    raise
+                source.check_unchanged()  # half a file is bad for no fault of its sender
+                if not with_care and not isinstance(error, FileRefused):
+                    with_care = True
+                    continue
+                reason = str(error).replace("\0", "\\0")
+                load_id = ledger.record_refused(conn, attempt.entry(), reason)
+                return LoadResult(
+                    *(delivery.feed, delivery.source_file, "refused"),
+                    size_bytes=source.size_bytes,
+                    error=reason,
+                    load_id=load_id,
+                )
+
+
+def _must_be_careful(contract: Contract) -> bool:
+    """Whether COPY alone cannot read what the contract states."""
+    return len(contract.csv.nulls) > 1 or any(column.format is not None for column in contract.columns)
+
+
+def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
+    job = attempt.job
+    try:
+        with conn.transaction():
+            return _load_in_transaction(conn, attempt)
+    except BaseException:
+        # Load tables are committed before this transaction; what a killed load leaves, the next one sweeps.
+        if job.is_large(attempt.source.size_bytes):
+            with suppress(IngestError, psycopg.Error), connect(job.conninfo, job.contract) as other:
+                ledger.sweep(other, job.contract.feed)
+        raise
+
+
+def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
+    job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = job.contract
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)
-    if old is not None and old.size_bytes == source.size_bytes:
-        with DeliveryReader(delivery.path, lambda *_: _check_stop(job)) as same_file:
+    if old is not None and (skipped := _skip(conn, job, delivery, source, old)):
+        return skipped
+    load_id = ledger.next_load_id(conn)
+    extract_date = (delivery.extract_date or attempt.started_at.date()) if contract.has_extract_date else None
+    target = Target(contract, load_id, extract_date)
+    stream = RecordStream(source, contract)
+    attempt.watch.stream = stream
+    if job.is_large(source.size_bytes):
+        ledger.claim(conn, load_id)
+        filled = fill_load_tables(job.conninfo, target, stream, suspects, job.worker_count)
+        attach_load_tables(conn, target)
+    else:
+        filled = fill_raw_table(conn, target, stream, suspects)
+    if filled.is_recent:
+        _check_no_relative_time(job, delivery)
+    days, loaded, rejected = set(filled.days), filled.record_count, 0
+    if suspects is not None and suspects.record_count:
+        suspects.judge(conn, contract, load_id, extract_date)
+        rejected = quarantine(conn, contract.feed, load_id)
+        check_limit(conn, contract, load_id, rejected, stream.record_count)
+        loaded += suspects.record_count - rejected
+        days |= ledger.days_of_load(conn, contract, load_id)
+    if loaded + rejected != stream.record_count:
+        raise IngestError(
+            f"{delivery.source_file} has {stream.record_count} records; {loaded} are loaded and {rejected} refused,"
+            " which is not all of them"
+        )
+    ledger.record_changed_days(conn, contract.feed, days, load_id)
+    if old is not None:
+        ledger.remove_load(conn, contract, old.load_id, load_id, "replaced")
+    ledger.record_loaded(conn, load_id, attempt.entry(stream.field_names), loaded, rejected)
+    source.check_unchanged()
+    return LoadResult(
+        *(delivery.feed, delivery.source_file, "loaded", loaded, source.size_bytes),
+        rejected_count=rejected,
+        added_columns=stream.header.added,
+        load_id=load_id,
+    )
+
+
+def _skip(
+    conn: psycopg.Connection, job: _Job, delivery: Delivery, source: Source, old: ledger.LoadedFile
+) -> LoadResult | None:
+    """What to say of a file whose content is in raw already; None for another content."""
+    if old.size_bytes == source.size_bytes:
+        with open_source(delivery.path, job.contract, lambda *_: _check_stop(job)) as same_file:
             unchanged = same_file.sha256() == old.sha256
         if unchanged:
             ledger.forget_refusals(conn, delivery.source_file)
             return LoadResult(
-                *(delivery.feed, delivery.source_file, "skipped", old.record_count, old.size_bytes),
+                *(delivery.feed, delivery.source_file, "skipped", old.loaded_count, old.size_bytes),
+                rejected_count=old.rejected_count,
                 load_id=old.load_id,
             )
-    load_id = ledger.next_load_id(conn)
-    if source.size_bytes >= job.large_file_bytes:
-        record_count, days = _fill_own_table(conn, contract, source, load_id)
-    else:
-        record_count, days = _fill_raw_table(conn, contract, source, load_id)
-    ledger.record_changed_days(conn, contract.feed, days, load_id)
-    if old is not None:
-        ledger.remove_load(conn, contract, old, load_id)
-    sha256 = source.sha256()
-    ledger.record_loaded(conn, load_id, _entry(job, delivery, sha256, source.read_bytes, started_at), record_count)
-    source.check_unchanged()
-    return LoadResult(delivery.feed, delivery.source_file, "loaded", record_count, source.read_bytes, load_id=load_id)
+    if job.contract.delivery == "append":
+        raise FileRefused(
+            "was loaded before with other content, and files of this feed are immutable (delivery: append): land it"
+            f" under another name, or take the old rows out first with: growth unload {delivery.source_file}"
+        )
+    return None
 
 
-def _fill_own_table(
-    conn: psycopg.Connection, contract: Contract, source: DeliveryReader, load_id: int
-) -> tuple[int, set[date]]:
-    """COPY into a new table, then make it a child of raw.<feed>: readers see it when the transaction commits."""
-    table, parent = load_table(contract.feed, load_id), raw_table(contract.feed)
-    conn.execute(sql.SQL("create table {} (like {} including constraints)").format(table, parent))
-    conn.execute(sql.SQL("alter table {} alter column _load_id set default {}").format(table, sql.Literal(load_id)))
-    record_count = copy_file(conn, table, contract, source, freeze=True)
-    conn.execute(create_time_index(contract, table, with_load_id=False))
-    days = ledger.days_by_index(conn, contract, table)
-    ledger.lock_children(conn, contract.feed)
-    conn.execute(sql.SQL("alter table {} inherit {}").format(table, parent))
-    return record_count, days
-
-
-def _fill_raw_table(
-    conn: psycopg.Connection, contract: Contract, source: DeliveryReader, load_id: int
-) -> tuple[int, set[date]]:
-    """COPY into raw.<feed> itself, and find the days of the new rows without reading the old ones."""
-    table = raw_table(contract.feed)
-    conn.execute("select set_config(%s, %s, true)", [LOAD_ID_SETTING, str(load_id)])
-    record_count = copy_file(conn, table, contract, source, freeze=False)
-    condition = sql.SQL("_load_id = {}").format(sql.Literal(load_id))
-    with ledger.index_scans_only(conn):
-        days = ledger.days_in(conn, contract, sql.SQL("only {}").format(table), condition)
-    if record_count != sum(days.values()):
-        raise IngestError(f"COPY stored {record_count} records, {sum(days.values())} are found")
-    return record_count, set(days)
+def _check_no_relative_time(job: _Job, delivery: Delivery) -> None:
+    with open_source(delivery.path, job.contract, lambda *_: _check_stop(job)) as source:
+        if names_a_relative_time(source.read_block):
+            raise NeedsCare("a word such as now or today, maybe in the place of a time")
 
 
 def _refuse_unread(
@@ -261,50 +315,31 @@ def _refuse_unread(
 
 def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> None:
     """Give the planner statistics of what is new; after the loads' transactions, so that nobody waits for it."""
-    loaded = [result for result in results if result.status == "loaded"]
-    if sum(result.record_count for result in loaded) < ANALYZE_ROWS:
+    if sum(result.loaded_count for result in results if result.status == "loaded") < ANALYZE_ROWS:
         return
-    with _connect(conninfo) as conn:
-        table = raw_table(contract.feed)
-        for result in loaded:
-            assert result.load_id is not None
-            own_table = load_table(contract.feed, result.load_id)
-            if ledger.exists(conn, own_table):
-                conn.execute(sql.SQL("analyze {}").format(own_table))
-        # Postgres 18 would analyze every child again.
+    with connect(conninfo, contract) as conn:
+        # Postgres 18 would analyze every child again, and load tables are analyzed as they are filled.
         only = sql.SQL("only" if conn.info.server_version >= 180000 else "")
-        conn.execute(sql.SQL("analyze {} {}").format(only, table))
+        conn.execute(sql.SQL("analyze {} {}").format(only, raw_table(contract.feed)))
 
 
-@contextmanager
-def _connect(conninfo: str) -> Iterator[psycopg.Connection]:
-    """Connection with the settings that a file's meaning must not depend on; errors as ``ingest.errors`` has them."""
-    try:
-        with psycopg.connect(conninfo, autocommit=True) as conn:
-            # After waiting for a path's lock, what the other loader committed must be seen.
-            conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            conn.execute(
-                "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set client_encoding = 'UTF8';"
-                " set jit = off; set client_min_messages = warning"
-            )
-            yield conn
-    except psycopg.Error as error:
-        raise as_ingest_error(error) from error
-
-
-def _watch(job: _Job, delivery: Delivery) -> Callable[[int, int], None]:
+class _Watch:
     """What to do after each block that was read: stop if told to, report now and then."""
-    reported = 0.0
 
-    def watch(read_bytes: int, size_bytes: int) -> None:
-        nonlocal reported
-        _check_stop(job)
+    def __init__(self, job: _Job, delivery: Delivery) -> None:
+        self.stream: RecordStream | None = None
+        self._job, self._delivery = job, delivery
+        self._began = self._reported = time.monotonic()
+
+    def __call__(self, read_bytes: int, size_bytes: int) -> None:
+        _check_stop(self._job)
         now = time.monotonic()
-        if job.progress is not None and (read_bytes == size_bytes or now - reported >= PROGRESS_SECONDS):
-            reported = now
-            job.progress(LoadProgress(delivery.feed, delivery.source_file, read_bytes, size_bytes))
-
-    return watch
+        progress = self._job.progress
+        if progress is not None and (read_bytes == size_bytes or now - self._reported >= PROGRESS_SECONDS):
+            self._reported = now
+            record_count = self.stream.record_count if self.stream is not None else 0
+            file = (self._delivery.feed, self._delivery.source_file)
+            progress(LoadProgress(*file, read_bytes, size_bytes, record_count, now - self._began))
 
 
 def _check_stop(job: _Job) -> None:
@@ -323,7 +358,3 @@ def _drain(waiting: SimpleQueue[Delivery]) -> None:
     with suppress(Empty):
         while True:
             waiting.get_nowait()
-
-
-def _entry(job: _Job, delivery: Delivery, sha256: str, size_bytes: int, started_at: datetime) -> ledger.Entry:
-    return ledger.Entry(delivery.feed, delivery.source_file, sha256, size_bytes, started_at, job.run_id)

@@ -1,7 +1,7 @@
 {#
     What changed since a model last looked.
 
-    raw._changed_days and raw._removed_users say what each load added, replaced or removed. A dbt command first
+    raw._changed_days and raw._removed_<feed> say what each load added, replaced or removed. A dbt command first
     freezes the loads it sees (`_batches`), so that every model of it works on the same loads, however many commit
     meanwhile; a model records the loads it has consumed (`_consumed_loads`) in the transaction that builds it: those
     that the models it reads have consumed, so that one model run alone takes no load past its parents.
@@ -124,9 +124,13 @@
             _load_id in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
             and {{ on_changed_days(contract.event_time, [feed]) }}
         union
+        select {{ clean_text('cast(' ~ contract.user ~ ' as text)') }}
+        from raw._removed_{{ feed }}
+        where _load_id in (
+            select load_id from raw._loads where removed_by in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
+        )
+        {{- ' union' if not loop.last }}
     {%- endfor %}
-        select user_id from raw._removed_users
-        where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ (pending_loads(feeds) or [-1]) | join(', ') }})
     {%- endif %}
 {%- endmacro %}
 

@@ -1,0 +1,46 @@
+"""What the commands share: where they write to, the warehouse they work on, common options."""
+
+from __future__ import annotations
+
+import click
+
+from growth.settings import Warehouse, feeds_folder, growth_home
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not a result."""
+    click.echo(text, err=True)
+
+
+def connect() -> Warehouse:
+    """The warehouse of the environment, else the embedded one, started if it is not running."""
+    named = Warehouse.from_environment()
+    if named:
+        return named
+    from embedded.server import EmbeddedPostgres
+
+    return EmbeddedPostgres(growth_home()).start()
+
+
+def prepared() -> Warehouse:
+    """The warehouse, with its schemas, roles and raw tables there."""
+    from growth.warehouse import initialise
+    from ingest.contract import load_contracts
+
+    warehouse = connect()
+    initialise(warehouse, load_contracts(feeds_folder()))
+    return warehouse
+
+
+def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    from ingest.contract import load_contracts
+
+    known = list(load_contracts(feeds_folder()))
+    wanted = [feed.strip() for feed in (value or "").split(",") if feed.strip()]
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise click.BadParameter(f"no contract for {', '.join(unknown)}; there are: {', '.join(known)}")
+    return wanted
+
+
+feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")

@@ -1,0 +1,114 @@
+"""The commands ``growth rejects``: look at the quarantine, take records out of it, try them again."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import click
+import psycopg
+
+from growth import table
+from growth.console import feeds_option, prepared, say
+from growth.settings import feeds_folder
+from ingest import quarantine
+from ingest.contract import Contract, load_contracts
+from ingest.errors import NothingLoaded
+
+HEADERS = ("file", "reason", "column", "records", "first line", "first message")
+
+
+@click.group()
+def rejects() -> None:
+    """Records that were refused: list, show, export and replay them."""
+
+
+@rejects.command(name="list")
+@feeds_option
+@click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
+def list_rejects(feeds: list[str], style: str) -> None:
+    """Count what is in quarantine, by file, reason and column."""
+    with psycopg.connect(prepared().conninfo("ingest")) as conn:
+        summaries = quarantine.summarise(conn, feeds or list(load_contracts(feeds_folder())))
+    if not summaries:
+        say("The quarantine is empty.")
+        return
+    rows = [
+        (s.source_file, s.reason, s.column_name, s.record_count, s.first_line_number, s.first_message)
+        for s in summaries
+    ]
+    click.echo(table.render(HEADERS, rows, style), nl=False)
+
+
+@rejects.command()
+@click.argument("path")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Records to show.")
+@click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
+def show(path: str, limit: int, style: str) -> None:
+    """Show the refused records of the file at PATH (below the landing folder) with their lines and reasons."""
+    with psycopg.connect(prepared().conninfo("ingest")) as conn:
+        found = list(islice(quarantine.rejects_of(conn, path), limit))
+    if not found:
+        say(f"{path}: nothing in quarantine")
+    # what is no UTF-8 is shown as \xNN
+    rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record)) for r in found]
+    click.echo(table.render(("line", "column", "reason", "message", "record"), rows, style), nl=False)
+
+
+@rejects.command()
+@click.argument("path")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
+def export(path: str, output: Path | None) -> None:
+    """Write the refused records of the file at PATH as a CSV with its header, to be corrected and landed again.
+
+    Land the corrected file under a new name: the old one's good records are in raw already.
+    """
+    contract = contract_of(path)
+    with psycopg.connect(prepared().conninfo("ingest")) as conn:
+        content = b"".join(quarantine.export(conn, contract, path))
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+        say(f"{output}: {len(content):,} bytes")
+
+
+@rejects.command()
+@feeds_option
+@click.option("--path", help="Only the records of this file (its path below the landing folder).")
+def replay(feeds: list[str], path: str | None) -> None:
+    """Try the refused records again, under the contracts as they are now; what loads leaves the quarantine.
+
+    Exits 1 when records stay there.
+    """
+    warehouse = prepared()
+    contracts = load_contracts(feeds_folder())
+    run_id = f"replay {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    chosen = [contract_of(path).feed] if path else feeds or list(contracts)
+    done = [
+        result
+        for feed in chosen
+        for result in quarantine.replay(warehouse.conninfo("ingest"), contracts[feed], run_id=run_id, source_file=path)
+    ]
+    if not done:
+        say("The quarantine holds nothing to replay.")
+    for result in done:
+        say(f"{result.source_file}: {result.loaded_count:,} loaded, {result.rejected_count:,} stay in quarantine")
+    if any(result.rejected_count for result in done):
+        sys.exit(1)
+
+
+def contract_of(path: str) -> Contract:
+    """Contract of the feed that a path below the landing folder belongs to."""
+    contracts = load_contracts(feeds_folder())
+    feed = path.split("/", 1)[0]
+    if feed not in contracts:
+        raise NothingLoaded(f"{path}: begins with no feed's folder; feeds: {', '.join(contracts)}")
+    return contracts[feed]
+
+
+def _shown(record: bytes) -> str:
+    text = record.decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

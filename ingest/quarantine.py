@@ -1,0 +1,190 @@
+"""The quarantine: refused records, how many a file may have, and their way back.
+
+Source and target: ``raw._rejects``. A record that was loaded after all keeps its row there, with the time of it.
+"""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import psycopg
+from psycopg import sql
+
+from ingest import ledger
+from ingest.contract import Contract
+from ingest.copy import connect
+from ingest.ddl import check_raw
+from ingest.errors import FileRefused, NothingLoaded
+from ingest.header import match_header, positional
+from ingest.judge import Spool, release
+from ingest.records import RecordReader
+from ingest.source import csv_of, to_utf8
+from ingest.tables import raw_table
+
+SHOWN_REASONS = 10
+
+
+def check_limit(
+    conn: psycopg.Connection, contract: Contract, load_id: int, rejected_count: int, record_count: int
+) -> None:
+    """Refuse a file that has more bad records than its contract tolerates.
+
+    Raises:
+        FileRefused: it has; the message names the first ten reasons.
+    """
+    if rejected_count <= contract.max_reject_rate * record_count:
+        return
+    first = conn.execute(
+        "select line_number, column_name, reason, message from raw._rejects where load_id = %s"
+        " order by line_number limit %s",
+        [load_id, SHOWN_REASONS],
+    ).fetchall()
+    lines = [
+        f"{rejected_count} of {record_count} records are refused; the contract tolerates"
+        f" {contract.max_reject_rate:.3g} of a file (max_reject_rate)"
+    ]
+    for line_number, column_name, reason, message in first:
+        where = f"line {line_number}, column {column_name}" if column_name else f"line {line_number}"
+        lines.append(f"  {where}: {reason}: {message}")
+    if rejected_count > len(first):
+        lines.append(f"  and {rejected_count - len(first)} more")
+    raise FileRefused("\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class RejectSummary:
+    """Records of one file that wait in quarantine for one reason."""
+
+    feed: str
+    source_file: str
+    reason: str
+    column_name: str | None
+    record_count: int
+    first_line_number: int
+    first_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One refused record; ``line_number`` is the physical line on which it starts, ``record`` its original bytes."""
+
+    line_number: int
+    column_name: str | None
+    reason: str
+    message: str
+    record: bytes
+
+
+def summarise(conn: psycopg.Connection, feeds: Sequence[str]) -> list[RejectSummary]:
+    """What waits in quarantine, by file, reason and column; nothing of files that were replaced or unloaded since."""
+    rows = conn.execute(
+        """
+        select rejects.feed, loads.source_file, rejects.reason, rejects.column_name, count(*), min(line_number),
+            (array_agg(rejects.message order by line_number))[1]
+        from raw._rejects as rejects
+        inner join raw._loads as loads on rejects.load_id = loads.load_id
+        where rejects.replayed_at is null and loads.status = 'loaded' and rejects.feed = any(%s)
+        group by 1, 2, 3, 4
+        order by 2, 6
+        """,
+        [list(feeds)],
+    )
+    return [RejectSummary(*row) for row in rows]
+
+
+def rejects_of(conn: psycopg.Connection, source_file: str) -> Iterator[Reject]:
+    """The records of a file that wait in quarantine, in the order of the file."""
+    with conn.transaction(), conn.cursor(name="rejects") as cursor:
+        cursor.execute(
+            """
+            select line_number, column_name, reason, message, record
+            from raw._rejects as rejects
+            inner join raw._loads as loads on rejects.load_id = loads.load_id
+            where loads.source_file = %s and loads.status = 'loaded' and replayed_at is null
+            order by line_number
+            """,
+            [source_file],
+        )
+        for row in cursor:
+            yield Reject(*row)
+
+
+def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> Iterator[bytes]:
+    """A CSV file of a file's quarantined records under its own header: to be corrected, and landed under a new name.
+
+    Raises:
+        NothingLoaded: no such file is in raw.
+    """
+    old = ledger.loaded_file(conn, source_file)
+    if old is None:
+        raise NothingLoaded(f"{source_file}: no file of that name is loaded")
+    csv = csv_of(contract, source_file)
+    if old.field_names is not None:
+        text = io.StringIO()
+        csv_module.writer(text, delimiter=csv.delimiter, quotechar=csv.quote, lineterminator="\n").writerow(
+            old.field_names
+        )
+        yield text.getvalue().encode(csv.encoding)
+    for reject in rejects_of(conn, source_file):
+        yield reject.record + "\n".encode(csv.encoding)
+
+
+def replay(conninfo: str, contract: Contract, *, run_id: str | None, source_file: str | None = None) -> list[Replayed]:
+    """Try the quarantined records of a feed again, under its contract as it is now, a transaction per file.
+
+    Args:
+        conninfo: connection string of a role that owns the raw tables.
+        contract: the feed's contract.
+        run_id: what the ledger says of who replayed.
+        source_file: only this file's records; None: all of the feed.
+    """
+    with connect(conninfo, contract) as conn:
+        check_raw(conn, contract)
+        files = {summary.source_file for summary in summarise(conn, [contract.feed])}
+        return [_replay_file(conn, contract, name, run_id) for name in sorted(files) if source_file in (None, name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did for one file: records that are loaded now, and those that stay in quarantine."""
+
+    source_file: str
+    loaded_count: int
+    rejected_count: int
+
+
+def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str, run_id: str | None) -> Replayed:
+    csv, started_at = csv_of(contract, source_file), datetime.now(UTC)
+    with Spool() as suspects, conn.transaction():
+        ledger.lock_path(conn, source_file)
+        old = ledger.loaded_file(conn, source_file)
+        if old is None:  # taken out since we looked
+            return Replayed(source_file, 0, 0)
+        header = positional(contract) if old.field_names is None else match_header(old.field_names, contract)
+        reader = RecordReader(contract, header, csv, b"\n")
+        for reject in rejects_of(conn, source_file):
+            suspects.add(reader.suspect(to_utf8(reject.record, csv.encoding), reject.line_number), reject.record)
+        load_id = ledger.next_load_id(conn)
+        suspects.judge(conn, contract, load_id, _extract_date_of(conn, contract, old.load_id))
+        loaded = release(conn, old.load_id)
+        if loaded:
+            ledger.record_changed_days(conn, contract.feed, ledger.days_of_load(conn, contract, load_id), load_id)
+            entry = ledger.Entry(contract.feed, source_file, old.sha256, 0, started_at, run_id)
+            ledger.record_replay(conn, load_id, entry, old.load_id, loaded)
+    return Replayed(source_file, loaded, suspects.record_count - loaded)
+
+
+def _extract_date_of(conn: psycopg.Connection, contract: Contract, load_id: int) -> date | None:
+    if not contract.has_extract_date:
+        return None
+    row = conn.execute(
+        sql.SQL(
+            "select coalesce((select _extract_date from {} where _load_id = {load_id} limit 1),"
+            " (select cast(started_at at time zone 'UTC' as date) from raw._loads where load_id = {load_id}))"
+        ).format(raw_table(contract.feed), load_id=sql.Literal(load_id))
+    ).fetchone()
+    return row[0] if row else None
