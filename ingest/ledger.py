@@ -270,9 +270,14 @@ def forget_removed(conn: psycopg.Connection, feed: str, load_ids: Sequence[int])
             "select load_id from raw._loads where feed = %s and removed_by = any(%s)", [feed, list(load_ids)]
         )
     ]
-    for load_id in gone:
-        for table in load_tables(conn, feed, load_id):
-            conn.execute(sql.SQL("drop table {}").format(table))
+    detached = conn.execute(
+        "select relname, cast(substring(relname from '_load_(\\d+)_\\d+$') as bigint) from pg_class"
+        " where oid in (select inhrelid from pg_inherits where inhparent = %s::regclass)",
+        [removed_table(feed).as_string(conn)],
+    ).fetchall()
+    for name, load_id in detached:
+        if load_id in set(gone):
+            conn.execute(sql.SQL("drop table {}").format(sql.Identifier(SCHEMA, name)))
     conn.execute(sql.SQL("delete from only {} where _load_id = any(%s)").format(removed_table(feed)), [gone])
 
 

@@ -129,11 +129,13 @@ def run_layer(layer: str) -> Any:
 @fail_for_good
 def publish_marts() -> dict[str, int]:
     """Write the tested candidates over the published marts, in one transaction; returns rows per mart."""
+    from growth.cleanup import forget_removed_rows
     from growth.dbt import mart_names
     from growth.publish import publish
 
     publication = publish(warehouse(), get_current_context()["run_id"], mart_names())
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
+    forget_removed_rows(warehouse())
     return publication.row_counts
 
 

@@ -20,6 +20,8 @@
         );
         create table if not exists {{ state('_model_versions') }} (model text primary key, version text not null);
         delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
+        delete from {{ state('_consumed_loads') }} -- of models that are no more: nothing waits for them
+        where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}');
         insert into {{ state('_batches') }} (invocation_id, load_ids)
         select '{{ invocation_id }}', coalesce(array_agg(load_id), '{}') from raw._loads where status <> 'refused'
     {% endif %}
