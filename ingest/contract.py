@@ -171,7 +171,7 @@ class Contract(_Strict):
     description: Text
     identity: Name | None = None
     event_time: Name | None = None
-    user: Name
+    user: Name | None = None  # none: nobody's rows, such as a list of products
     key: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
     cadence: Cadence
     freshness: Freshness
@@ -192,7 +192,7 @@ class Contract(_Strict):
         faults += [f"columns: {name!r} is there twice" for name in _repeated(names)]
         faults += _alias_faults(self.columns)
         named = [("event_time", self.event_time)] if self.event_time else []
-        named += [("user", self.user)]
+        named += [("user", self.user)] if self.user else []
         named += [(f"key[{place}]", name) for place, name in enumerate(self.key)]
         faults += [f"{place}: {name!r} is no column; {known}" for place, name in named if name not in names]
         faults += [f"key: {name!r} is there twice" for name in _repeated(self.key)]
