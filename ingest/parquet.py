@@ -1,0 +1,216 @@
+"""Parquet files as CSV text, in batches that keep memory flat whatever the size of the file.
+
+Null is an empty field, an empty text is quoted. Times are written in full; what a type cannot be written as without
+loss refuses the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ingest.contract import Column, Contract, CsvFormat, header_key
+from ingest.errors import FileRefused
+from ingest.source import BLOCK_BYTES, ChunkedSource, OnRead
+
+BATCH_ROWS = 4096
+BATCH_BYTES = 4 << 20  # as the file holds them, which may be half of what they become
+_BUFFER_BYTES = 1 << 16  # of each column; without it a column's whole share of a row group is read at once
+
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+_INTEGERS = ("bigint", "integer")
+
+# The default one keeps tens of megabytes that it no longer needs, and is no quicker here.
+pa.set_memory_pool(pa.system_memory_pool())
+
+Convert = Callable[[pa.Array], pa.Array]
+
+
+class ParquetSource(ChunkedSource):
+    """A Parquet file; its progress is that of its rows.
+
+    Columns of the path's Hive partitions (``event_date=2024-01-01/``) are added where the contract has such a column
+    and the file has not.
+    """
+
+    line_end = b"\n"
+
+    def __init__(self, path: Path, contract: Contract, on_read: OnRead) -> None:
+        super().__init__(path, CsvFormat(), on_read)
+        self._columns = {header_key(name): column for column in contract.columns for name in _names(column)}
+
+    def sha256(self) -> str:
+        """Sha256 of the whole file, which is read once more for it."""
+        offset = 0
+        while block := os.pread(self._file.fileno(), BLOCK_BYTES, offset):
+            self._hash.update(block)
+            offset += len(block)
+            self._on_read(self.read_bytes, self.size_bytes)
+        return self._hash.hexdigest()
+
+    def _make_chunks(self) -> Iterator[bytes]:
+        try:
+            yield from self._rendered()
+        except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk failed, not the file
+                raise
+            raise FileRefused(f"cannot be read as Parquet: {' '.join(str(error).split())}") from error
+
+    def _rendered(self) -> Iterator[bytes]:
+        # The oldest type for times would wrap around in nanoseconds; who writes it has microseconds.
+        file = pq.ParquetFile(
+            pa.PythonFile(self._file, mode="r"),
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,  # or all that was read stays in memory until the end
+            coerce_int96_timestamp_unit="us",
+            page_checksum_verification=True,
+        )
+        schema, metadata = file.schema_arrow, file.metadata
+        if not schema.names:
+            raise FileRefused("the Parquet file has no columns")
+        fields = [(field.name, self._converter(field)) for field in schema]
+        known = {column.name for name in schema.names if (column := self._columns.get(header_key(name)))}
+        partitions = {name: value for name, value in self._partitions().items() if name not in known}
+        yield _header([*schema.names, *partitions])
+        # A column that cannot be written is not read either.
+        read = None if all(convert for _, convert in fields) else [name for name, convert in fields if convert]
+        done = 0
+        for batch in file.iter_batches(_batch_rows(metadata), columns=read, use_threads=False):
+            arrays, given = [], iter(batch.columns)
+            for name, convert in fields:
+                try:
+                    arrays.append(convert(next(given)) if convert else pa.nulls(len(batch)))
+                except pa.ArrowInvalid as error:
+                    raise FileRefused(f"column {name!r}: {' '.join(str(error).split())}") from error
+            arrays += [pa.repeat(pa.scalar(value, pa.string()), len(batch)) for value in partitions.values()]
+            yield _rows(arrays)
+            done += len(batch)
+            self.read_bytes = self.size_bytes * done // metadata.num_rows
+            self._on_read(self.read_bytes, self.size_bytes)
+        self.read_bytes = self.size_bytes
+
+    def _converter(self, field: pa.Field) -> Convert | None:
+        """How a column's values become what the CSV writer writes well; None: the column is left empty.
+
+        Raises:
+            FileRefused: the contract has the column, and its type has no text.
+        """
+        column = self._columns.get(header_key(field.name))
+        convert = _converter(field.type, column)
+        if convert is None and column is not None:
+            raise FileRefused(
+                f"column {field.name!r} is of type {field.type}, which is no single value: deliver it as text"
+            )
+        return convert
+
+    def _partitions(self) -> dict[str, str | None]:
+        """Columns that the folders of the path give, by the contract's names."""
+        found: dict[str, str | None] = {}
+        for folder in self.path.parent.parts:
+            key, equals, value = folder.partition("=")
+            column = self._columns.get(header_key(urllib.parse.unquote(key))) if equals else None
+            if column is not None:
+                found[column.name] = None if value == _HIVE_NULL else urllib.parse.unquote(value)
+        return found
+
+
+def _converter(kind: pa.DataType, column: Column | None) -> Convert | None:
+    if pa.types.is_dictionary(kind):
+        return _after(pa.DictionaryArray.dictionary_decode, _converter(kind.value_type, column))
+    if isinstance(kind, pa.UuidType):
+        return lambda array: pa.array([None if value is None else str(value) for value in array.to_pylist()], "string")
+    if isinstance(kind, pa.BaseExtensionType):
+        return _after(lambda array: array.storage, _converter(kind.storage_type, column))
+    if pa.types.is_timestamp(kind):
+        return _timestamps(kind)
+    if (pa.types.is_floating(kind) or pa.types.is_decimal(kind)) and column is not None and column.type in _INTEGERS:
+        return _whole_numbers
+    if pa.types.is_string_view(kind):
+        return lambda array: array.cast(pa.large_string())
+    plain = (
+        pa.types.is_boolean,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_decimal,
+        pa.types.is_date,
+        pa.types.is_time,
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_null,
+    )
+    return (lambda array: array) if any(is_kind(kind) for is_kind in plain) else None
+
+
+def _after(first: Convert, second: Convert | None) -> Convert | None:
+    return None if second is None else lambda array: second(first(array))
+
+
+def _timestamps(kind: pa.TimestampType) -> Convert:
+    """To microseconds at most, refused where that loses anything; a time with a zone is written in UTC."""
+    naive = pa.timestamp("us" if kind.unit == "ns" else kind.unit)
+    if kind.tz is None:
+        return lambda array: array.cast(naive)
+    # The CSV writer writes a zone too, at a tenth of the speed.
+    return lambda array: pc.binary_join_element_wise(array.cast(naive).cast(pa.string()), "Z", "")
+
+
+def _whole_numbers(array: pa.Array) -> pa.Array:
+    """Integers with nulls often come as floats or decimals: 1e+15 and 7.00 are no integers to the warehouse, 7 is."""
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:
+        values = array.to_pylist()
+    whole = [value is not None and abs(value) < 2**63 and value == int(value) for value in values]
+    texts = array.cast(pa.string()).to_pylist()
+    return pa.array(
+        [str(int(value)) if is_whole else text for value, text, is_whole in zip(values, texts, whole, strict=True)],
+        "string",
+    )
+
+
+def _header(names: list[str]) -> bytes:
+    quoted = ['"' + name.replace('"', '""') + '"' if re.search(r'[",\r\n]|^$', name) else name for name in names]
+    return ",".join(quoted).encode() + b"\n"
+
+
+def _rows(arrays: list[pa.Array]) -> bytes:
+    """CSV text of columns; quotes are left out where no value needs them, for what reads the text is quicker then."""
+    table = pa.Table.from_arrays(arrays, names=[str(place) for place in range(len(arrays))])
+    styles = ("needed",) if _needs_quotes(table) else ("none", "needed")
+    for style in styles:
+        sink = pa.BufferOutputStream()
+        try:
+            pa.csv.write_csv(table, sink, pa.csv.WriteOptions(include_header=False, quoting_style=style))
+            break
+        except pa.ArrowInvalid:  # a value holds a delimiter, a quote or a line end
+            if style == styles[-1]:
+                raise
+    text: bytes = sink.getvalue().to_pybytes()
+    return text
+
+
+def _needs_quotes(table: pa.Table) -> bool:
+    r"""Whether a text is empty, which is not null, or may stand alone on its line, where ``\.`` would end the data."""
+    is_text = (pa.types.is_string, pa.types.is_large_string)
+    texts = [column for column in table.columns if any(is_kind(column.type) for is_kind in is_text)]
+    return bool(texts) and (
+        table.num_columns == 1 or any(pc.min(pc.binary_length(column)).as_py() == 0 for column in texts)
+    )
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    row_bytes = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1))))
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    return (column.name, *column.aliases)
