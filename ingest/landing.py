@@ -1,28 +1,36 @@
 """What lies in the landing folder: deliveries, and whatever will not be loaded and why.
 
-Source: ``landing/<feed>/**/*.csv``. Nothing is lost silently: a file that no contract claims, or of a kind that
-cannot be loaded, is reported. Only hidden files and those whose name says that they are still being written
-(``.tmp``, ``.part``) are passed over.
+Source: ``landing/<feed>/**``, files of the kinds in ``EXTENSIONS``. Nothing is lost silently: a file that no contract
+claims, or of a kind that cannot be loaded, is reported. Only hidden files, those whose name says that they are still
+being written (``.tmp``, ``.part``), and the archive of what was loaded (``_archive/``) are passed over.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
-EXTENSIONS = (".csv",)
+EXTENSIONS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
 UNFINISHED_EXTENSIONS = (".tmp", ".part")
+# Files of feeds that archive what was loaded are moved below it; no feed's name begins with an underscore.
+ARCHIVE_FOLDER = "_archive"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A file to load; ``source_file`` is its path below the landing folder, with slashes."""
+    """A file to load; ``source_file`` is its path below the landing folder, with slashes.
+
+    ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path.
+    """
 
     feed: str
     path: Path
     source_file: str
+    extract_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,10 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
         elif not name.endswith(EXTENSIONS):
             warnings.append(f"{shown} is of an unknown kind: not loaded (kinds that are: {', '.join(EXTENSIONS)})")
         else:
-            deliveries.append(Delivery(feed, path, shown))
+            try:
+                deliveries.append(Delivery(feed, path, shown, _extract_date(path.relative_to(root))))
+            except ValueError as error:
+                errors.append((shown, str(error)))
     errors += [(shown_path(folder, root), "cannot be read") for folder in unreadable]
     return Landing(tuple(deliveries), tuple(errors), tuple(warnings))
 
@@ -72,7 +83,7 @@ def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:
     root = landing.resolve()
     warnings = []
     for path in sorted(root.iterdir()):
-        if path.name.startswith(".") or path.name in feeds:
+        if path.name.startswith(".") or path.name in feeds or path.name == ARCHIVE_FOLDER:
             continue
         shown = shown_path(path, root)
         if path.is_dir():
@@ -81,6 +92,26 @@ def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:
         elif not path.name.endswith(UNFINISHED_EXTENSIONS):
             warnings.append(f"{shown} lies in no feed's folder: not loaded")
     return warnings
+
+
+def _extract_date(path: Path) -> date | None:
+    """The date of the folder ``extract_date=…`` on a path.
+
+    Raises:
+        ValueError: it is no date, or there are several; the message is for whoever delivers the file.
+    """
+    texts = {folder.partition("=")[2] for folder in path.parent.parts if folder.startswith("extract_date=")}
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise ValueError(f"lies in folders of several extract dates: {', '.join(map(repr, sorted(texts)))}")
+    text = texts.pop()
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise ValueError(f"lies in a folder of extract date {text!r}: no date of the form YYYY-MM-DD")
 
 
 def shown_path(path: Path, root: Path) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import date
 from pathlib import Path
+
+import pytest
 
 from ingest.landing import find_deliveries, unclaimed
 
@@ -29,6 +32,70 @@ def test_hidden_and_unfinished_files_are_passed_over(tmp_path):
     found = find_deliveries(tmp_path, "visits")
     assert (found.deliveries, found.errors, found.warnings) == ((), (), ())
     assert unclaimed(tmp_path, ["visits"]) == []
+
+
+def test_every_kind_is_a_delivery_and_may_be_unfinished(tmp_path):
+    kinds = [".csv", ".csv.gz", ".CSV.zst", ".Parquet"]
+    touch(tmp_path, *(f"visits/a{kind}" for kind in kinds))
+    touch(tmp_path, *(f"visits/b{kind}.{end}" for kind in kinds for end in ("tmp", "PART")))
+    found = find_deliveries(tmp_path, "visits")
+    assert {delivery.path.name for delivery in found.deliveries} == {f"a{kind}" for kind in kinds}
+    assert (found.errors, found.warnings) == ((), ())
+
+
+def test_compressed_files_of_other_kinds_are_reported(tmp_path):
+    touch(tmp_path, "visits/a.gz", "visits/a.json.gz", "visits/a.csv.bz2", "visits/a.parquet.gz")
+    found = find_deliveries(tmp_path, "visits")
+    assert found.deliveries == ()
+    assert len(found.warnings) == 4
+    assert "(kinds that are: .csv, .csv.gz, .csv.zst, .parquet)" in found.warnings[0]
+
+
+def test_extract_date_is_taken_from_the_path(tmp_path):
+    touch(tmp_path, "users/extract_date=2024-02-29/part/a.csv", "users/b.csv", "users/extract_date=2024-02-29.csv")
+    found = find_deliveries(tmp_path, "users")
+    assert {delivery.source_file: delivery.extract_date for delivery in found.deliveries} == {
+        "users/b.csv": None,
+        "users/extract_date=2024-02-29.csv": None,
+        "users/extract_date=2024-02-29/part/a.csv": date(2024, 2, 29),
+    }
+    assert found.errors == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2023-02-29",
+        "0000-01-01",
+        "20240101",
+        "2024-1-1",
+        "",
+        "today",
+        "2024-W01-1",
+        "2024-01-01\udc81",
+        "202\u0664-01-01",
+    ],
+)
+def test_impossible_extract_date_is_an_error_of_its_files(tmp_path, text):
+    touch(tmp_path, f"users/extract_date={text}/a.csv", "users/b.csv")
+    found = find_deliveries(tmp_path, "users")
+    assert [delivery.source_file for delivery in found.deliveries] == ["users/b.csv"]
+    ((file, reason),) = found.errors
+    assert file.endswith("/a.csv")
+    assert "no date of the form YYYY-MM-DD" in reason
+    reason.encode()  # every database can store it
+
+
+def test_several_extract_dates_are_an_error(tmp_path):
+    touch(tmp_path, "users/extract_date=2024-01-01/extract_date=2024-01-02/a.csv")
+    ((_, reason),) = find_deliveries(tmp_path, "users").errors
+    assert reason == "lies in folders of several extract dates: '2024-01-01', '2024-01-02'"
+
+
+def test_archive_is_neither_loaded_nor_reported(tmp_path):
+    touch(tmp_path, "_archive/visits/a.csv", "visits/b.csv")
+    assert unclaimed(tmp_path, ["visits"]) == []
+    assert [delivery.source_file for delivery in find_deliveries(tmp_path, "visits").deliveries] == ["visits/b.csv"]
 
 
 def test_unknown_kinds_are_reported(tmp_path):
