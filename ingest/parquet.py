@@ -95,6 +95,8 @@ class ParquetSource(ChunkedSource):
             done += len(batch)
             self.read_bytes = self.size_bytes * done // metadata.num_rows
             self._on_read(self.read_bytes, self.size_bytes)
+        if done != metadata.num_rows:
+            raise FileRefused(f"cannot be read as Parquet: it says {metadata.num_rows} rows, and has {done}")
         self.read_bytes = self.size_bytes
 
     def _converter(self, field: pa.Field) -> Convert | None:
