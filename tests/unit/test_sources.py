@@ -44,11 +44,21 @@ def test_tables_columns_and_tests_follow_from_the_contract() -> None:
     assert (source["name"], source["schema"]) == ("web", "raw")
     (table,) = source["tables"]
     assert (table["name"], table["description"]) == ("visits", "Visits.")
+    assert table["config"]["meta"] == {"identity": "web", "user": "user_id", "event_time": "visited_on"}
     user_id, visited_on, device, load_id = table["columns"]
     assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint", "data_tests": ["not_null"]}
     assert visited_on["description"] == "When: the day."
     assert device["data_tests"] == [{"accepted_values": {"arguments": {"values": ["phone", "no"]}}}]
     assert load_id["name"] == "_load_id"
+
+
+def test_full_extract_is_dated_by_a_column_of_raw() -> None:
+    full = Contract.model_validate(contract().model_dump() | {"delivery": "full_extract", "event_time": None})
+    (source,) = yaml.safe_load(render_sources({"visits": full})[FILE])["sources"]
+    (table,) = source["tables"]
+    assert table["config"]["meta"]["event_time"] == "_extract_date"
+    assert [column["name"] for column in table["columns"]][-2:] == ["_extract_date", "_load_id"]
+    assert table["columns"][-2]["data_type"] == "date"
 
 
 def test_feeds_of_a_domain_share_a_file_in_order() -> None:
