@@ -6,6 +6,7 @@ loss refuses the file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import urllib.parse
@@ -49,17 +50,17 @@ class ParquetSource(ChunkedSource):
 
     def sha256(self) -> str:
         """Sha256 of the whole file, which is read once more for it."""
-        offset = 0
+        whole, offset = hashlib.sha256(), 0
         while block := os.pread(self._file.fileno(), BLOCK_BYTES, offset):
-            self._hash.update(block)
+            whole.update(block)
             offset += len(block)
             self._on_read(self.read_bytes, self.size_bytes)
-        return self._hash.hexdigest()
+        return whole.hexdigest()
 
     def _make_chunks(self) -> Iterator[bytes]:
         try:
             yield from self._rendered()
-        except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno is not None:  # the disk failed, not the file
                 raise
             raise FileRefused(f"cannot be read as Parquet: {' '.join(str(error).split())}") from error
@@ -93,7 +94,7 @@ class ParquetSource(ChunkedSource):
             arrays += [pa.repeat(pa.scalar(value, pa.string()), len(batch)) for value in partitions.values()]
             yield _rows(arrays)
             done += len(batch)
-            self.read_bytes = self.size_bytes * done // metadata.num_rows
+            self.read_bytes = self.size_bytes * done // max(metadata.num_rows, done)
             self._on_read(self.read_bytes, self.size_bytes)
         if done != metadata.num_rows:
             raise FileRefused(f"cannot be read as Parquet: it says {metadata.num_rows} rows, and has {done}")

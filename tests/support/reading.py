@@ -59,7 +59,8 @@ def read(path: Path, feed: Contract | None = None, size: int = 1 << 20) -> bytes
         blocks = read_rest(source, size)
         assert all(len(block) == size for block in blocks[1:-1])
         assert source.read_block(size) == b""
-        assert source.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert [source.sha256(), source.sha256()] == [sha256] * 2
         assert source.read_bytes == source.size_bytes == path.stat().st_size
         return b"".join(blocks)
 

@@ -129,6 +129,7 @@ def test_column_that_is_no_single_value_refuses_the_file_where_the_contract_has_
     assert refusal(write(tmp_path, {"FULL name": values})).startswith("column 'FULL name' is of type ")
     path = write(tmp_path, {"user_id": pa.array([1]), "more": values, "name": pa.array(["a"])})
     assert read(path) == b"user_id,more,name\n1,,a\n"
+    assert read(write(tmp_path, {"more": values, "other": values})) == b"more,other\n,\n"
 
 
 @pytest.mark.parametrize(
