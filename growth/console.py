@@ -28,7 +28,8 @@ def prepared() -> Warehouse:
     from ingest.contract import load_contracts
 
     warehouse = connect()
-    initialise(warehouse, load_contracts(feeds_folder()))
+    for change in initialise(warehouse, load_contracts(feeds_folder())):
+        say(change)
     return warehouse
 
 

@@ -46,8 +46,11 @@ class WarehouseUnusable(Exception):
     """The server cannot hold the warehouse; the text says what to change."""
 
 
-def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> None:
+def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str]:
     """Create roles, schemas, privileges and raw tables where they are missing; set passwords and UTC.
+
+    Returns:
+        What was changed in raw tables whose contract has changed, a line each.
 
     Raises:
         WarehouseUnusable: the server is too old, or the owner may not create roles.
@@ -67,10 +70,12 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> None:
                 f"Role {warehouse.user} may not set up the warehouse: {error.diag.message_primary}. "
                 "Give it CREATEROLE and make it the owner of the database."
             ) from error
-    with psycopg.connect(warehouse.conninfo("ingest")) as conn:
-        ensure_raw(conn, contracts)
+    # As the owner: a changed contract may need to drop views that belong to transform.
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        changes = ensure_raw(conn, contracts)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         conn.execute(PUBLICATIONS)
+    return changes
 
 
 def _create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:

@@ -162,7 +162,7 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> list[str]:
 
 
 def _create_table(contract: Contract, table: sql.Identifier) -> sql.Composed:
-    lines = [column_definition(column) for column in contract.columns]
+    lines: list[sql.Composable] = [column_definition(column) for column in contract.columns]
     if contract.has_extract_date:
         lines.append(sql.SQL("_extract_date date not null"))
     # COPY fills the contract's columns only; the load id comes from a setting of the load's transaction.
@@ -182,11 +182,13 @@ def _ensure_checks(conn: psycopg.Connection, contract: Contract) -> None:
     """
     first, end = time_range(contract)
     time = sql.Identifier(contract.time_column)
-    wanted = {range_constraint(contract): sql.SQL("{} >= {} and {} < {}").format(time, first, time, end)}
+    wanted: dict[str, sql.Composable] = {
+        range_constraint(contract): sql.SQL("{} >= {} and {} < {}").format(time, first, time, end)
+    }
     wanted |= value_checks(contract)
     table = raw_table(contract.feed)
     # The server shows a condition in words of its own, so the comment keeps ours, to see whether it has changed.
-    present = dict(
+    present: dict[str, str | None] = dict(
         conn.execute(
             "select conname, obj_description(oid, 'pg_constraint') from pg_constraint"
             " where conrelid = %s::regclass and contype = 'c'",

@@ -41,9 +41,7 @@ class Spool:
             str(suspect.line_number),
             "\\\\x" + original.hex(),
             _null_or(None if suspect.fields is None else _array(suspect.fields)),
-            _null_or(fault and fault.column_name),
-            _null_or(fault and fault.reason),
-            _null_or(fault and fault.message),
+            *map(_null_or, (fault.column_name, fault.reason, fault.message) if fault else (None, None, None)),
         )
         self._file.write("\t".join(values).encode() + b"\n")
         self.record_count += 1

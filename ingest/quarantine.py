@@ -22,7 +22,7 @@ from ingest.errors import FileRefused, NothingLoaded
 from ingest.header import match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
-from ingest.source import csv_of, to_utf8
+from ingest.source import csv_of, from_utf8, to_utf8
 from ingest.tables import raw_table
 
 SHOWN_REASONS = 10
@@ -125,12 +125,11 @@ def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> It
     csv = csv_of(contract, source_file)
     if old.field_names is not None:
         text = io.StringIO()
-        csv_module.writer(text, delimiter=csv.delimiter, quotechar=csv.quote, lineterminator="\n").writerow(
-            old.field_names
-        )
-        yield text.getvalue().encode(csv.encoding)
+        dialect = {"delimiter": csv.delimiter, "quotechar": csv.quote, "lineterminator": "\n"}
+        csv_module.writer(text, **dialect).writerow(old.field_names)  # type: ignore[arg-type]
+        yield from_utf8(text.getvalue().encode(), csv.encoding)
     for reject in rejects_of(conn, source_file):
-        yield reject.record + "\n".encode(csv.encoding)
+        yield from_utf8(to_utf8(reject.record, csv.encoding) + b"\n", csv.encoding)
 
 
 def replay(conninfo: str, contract: Contract, *, run_id: str | None, source_file: str | None = None) -> list[Replayed]:

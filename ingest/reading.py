@@ -36,11 +36,13 @@ class RecordStream:
         self._source, self._contract = source, contract
         self.csv = source.csv
         start = source.read_block(BLOCK_BYTES)
-        self.field_names, header_bytes = self._read_header(start) if self.csv.header else (None, b"")
-        if self.field_names is None:
-            self.header = positional(contract)
-        else:
+        self.field_names: list[str] | None = None
+        header_bytes = b""
+        if self.csv.header:
+            self.field_names, header_bytes = self._read_header(start)
             self.header = match_header(self.field_names, contract)
+        else:
+            self.header = positional(contract)
         self._first = start[len(header_bytes) :]
         self.line_end = source.line_end or line_end_of(self._first or header_bytes)
         self._header_lines = max(header_bytes.count(self.line_end[-1:]), 1 if header_bytes else 0)

@@ -47,10 +47,7 @@ def range_constraint(contract: Contract) -> str:
 def time_range(contract: Contract) -> tuple[sql.Composable, sql.Composable]:
     """First event time and the end of event times: infinity has no day, and most clients know no other years."""
     midnight = "" if contract.time_type == "date" else " 00:00:00+00"
-    first, end = (
-        sql.SQL(f"{contract.time_type} '{day}{midnight}'")  # type: ignore[arg-type]
-        for day in ("0001-01-01", "10000-01-01")
-    )
+    first, end = (sql.SQL(f"{contract.time_type} '{day}{midnight}'") for day in ("0001-01-01", "10000-01-01"))
     return first, end
 
 

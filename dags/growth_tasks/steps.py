@@ -75,7 +75,8 @@ def select_feeds() -> list[str]:
     unknown = sorted(set(wanted) - set(contracts))
     if unknown:
         raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
-    initialise(warehouse(), contracts)
+    for change in initialise(warehouse(), contracts):
+        log.info(change)
     for warning in unclaimed(landing_folder(), contracts):
         log.warning(warning)
     return list(wanted)
