@@ -33,7 +33,7 @@ from ingest.landing import Delivery, find_deliveries
 from ingest.quarantine import check_limit
 from ingest.reading import RecordStream
 from ingest.results import LoadProgress, LoadResult, ProgressCallback
-from ingest.source import Source, open_source
+from ingest.source import Source, contract_for, open_source
 from ingest.tables import qualified_time_index, raw_table
 
 LARGE_FILE_BYTES = 32 << 20
@@ -154,8 +154,6 @@ def _load_file(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadR
     result = LoadResult(delivery.feed, delivery.source_file, "unfinished")
     try:
         result = _load_or_refuse(conn, job, delivery)
-        if result.status in ("loaded", "skipped") and job.contract.after_load == "archive":
-            archive(delivery, job.landing)
     except FileUnfinished as error:
         result = replace(result, error=str(error))
     except FileNotFoundError:
@@ -171,6 +169,7 @@ class _Attempt:
     """One try to load one file: ``watch`` reports how far it is, ``suspects`` is None at full speed."""
 
     job: _Job
+    contract: Contract
     delivery: Delivery
     source: Source
     watch: _Watch
@@ -189,13 +188,14 @@ class _Attempt:
 
 def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> LoadResult:
     started_at = datetime.now(UTC)
-    with_care = _must_be_careful(job.contract)
+    contract = contract_for(job.contract, delivery.source_file)
+    with_care = _must_be_careful(contract)
     while True:
         watch = _Watch(job, delivery)
         with open_source(delivery.path, job.contract, watch) as source, Spool() as spool:
-            attempt = _Attempt(job, delivery, source, watch, started_at, spool if with_care else None)
+            attempt = _Attempt(job, contract, delivery, source, watch, started_at, spool if with_care else None)
             try:
-                return _load(conn, attempt)
+                result = _load(conn, attempt)
             except (NeedsCare, FileRefused, psycopg.Error) as error:
                 if isinstance(error, psycopg.Error) and not is_about_content(error):
                     raise
@@ -211,6 +211,20 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
                     error=reason,
                     load_id=load_id,
                 )
+            if job.contract.after_load == "archive":
+                _archive(job, source, delivery)
+            return result
+
+
+def _archive(job: _Job, source: Source, delivery: Delivery) -> None:
+    """Move a file away that is in raw now; what came to its path since stays there for the next load."""
+    try:
+        source.check_unchanged()
+        archive(delivery, job.landing)
+    except (FileUnfinished, FileNotFoundError):  # another content; or another loader has moved it
+        return
+    except OSError as error:
+        logger.warning("%s is loaded, but cannot be moved to the archive: %s", delivery.source_file, error)
 
 
 def _must_be_careful(contract: Contract) -> bool:
@@ -233,7 +247,7 @@ def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
 
 def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
-    contract = job.contract
+    contract = attempt.contract
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)
     if old is not None and (skipped := _skip(conn, job, delivery, source, old)):

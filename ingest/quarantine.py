@@ -22,7 +22,7 @@ from ingest.errors import FileRefused, NothingLoaded
 from ingest.header import match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
-from ingest.source import csv_of, from_utf8, to_utf8
+from ingest.source import contract_for, from_utf8, to_utf8
 from ingest.tables import raw_table
 
 SHOWN_REASONS = 10
@@ -122,7 +122,7 @@ def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> It
     old = ledger.loaded_file(conn, source_file)
     if old is None:
         raise NothingLoaded(f"{source_file}: no file of that name is loaded")
-    csv = csv_of(contract, source_file)
+    csv = contract_for(contract, source_file).csv
     if old.field_names is not None:
         text = io.StringIO()
         dialect = {"delimiter": csv.delimiter, "quotechar": csv.quote, "lineterminator": "\n"}
@@ -157,7 +157,8 @@ class Replayed:
 
 
 def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str, run_id: str | None) -> Replayed:
-    csv, started_at = csv_of(contract, source_file), datetime.now(UTC)
+    contract, started_at = contract_for(contract, source_file), datetime.now(UTC)
+    csv = contract.csv
     with Spool() as suspects, conn.transaction():
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)

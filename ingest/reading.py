@@ -44,14 +44,9 @@ class RecordStream:
         else:
             self.header = positional(contract)
         self._first = start[len(header_bytes) :]
-        self.line_end = source.line_end or line_end_of(self._first or header_bytes)
+        self.line_end = source.line_end or line_end_of(self._first, self.csv, header_bytes)
         self._header_lines = max(header_bytes.count(self.line_end[-1:]), 1 if header_bytes else 0)
         self.record_count = 0
-
-    @property
-    def must_be_careful(self) -> bool:
-        """Whether COPY alone cannot read what the contract states."""
-        return len(self.csv.nulls) > 1 or any(column.format is not None for column in self._contract.columns)
 
     def records(self) -> Iterator[bytes]:
         """Whole records in chunks, as they stand in the file.

@@ -25,9 +25,12 @@ _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd"}
 _BIG_ENDIAN_MARKS = {"utf-16": codecs.BOM_UTF16_BE, "utf-32": codecs.BOM_UTF32_BE}
 
 
-def csv_of(contract: Contract, source_file: str) -> CsvFormat:
-    """How the text of a file is written that has this name: other kinds than CSV know nothing of the contract's."""
-    return CsvFormat() if source_file.lower().endswith(".parquet") else contract.csv
+def contract_for(contract: Contract, source_file: str) -> Contract:
+    """The contract as it holds for a file of that name: how CSV and its times are written is nothing to Parquet."""
+    if not source_file.lower().endswith(".parquet"):
+        return contract
+    columns = tuple(column.model_copy(update={"format": None}) for column in contract.columns)
+    return contract.model_copy(update={"csv": CsvFormat(), "columns": columns})
 
 
 def to_utf8(text: bytes, encoding: str) -> bytes:
