@@ -256,8 +256,12 @@ def _drop_views(conn: psycopg.Connection, contract: Contract, plan: _Plan) -> li
     lines = []
     for schema, name, owner, _ in views:
         # Only its owner may drop it, and that is not the owner of raw.
-        with _acting_as(conn, owner):
-            conn.execute(sql.SQL("drop view {}").format(sql.Identifier(schema, name)))
+        try:
+            with _acting_as(conn, owner):
+                conn.execute(sql.SQL("drop view {}").format(sql.Identifier(schema, name)))
+        except errors.InsufficientPrivilege as error:
+            message = f"{schema}.{name} depends on {', '.join(plan.rebuilt)}: {error.diag.message_primary};"
+            raise _mismatch(contract, [f"{message} let a member of {owner} drop it or run growth init"]) from error
         lines.append(f"{schema}.{name}: dropped this view, the next dbt run makes it again")
     return lines
 
