@@ -299,20 +299,29 @@ def claim(conn: psycopg.Connection, load_id: int) -> None:
 
 def sweep(conn: psycopg.Connection, feed: str) -> None:
     """Drop load tables that are part of nothing and that no load under way has claimed: a killed one left them."""
+    unattached = """
+        select relname, substring(relname from '_load_([0-9]+)_[0-9]+$') as load_id from pg_class
+        where relnamespace = to_regnamespace(%s) and relkind = 'r' and relname ~ %s
+            and not exists (select from pg_inherits where inhrelid = pg_class.oid)
+    """
+    parameters = [SCHEMA, rf"^{feed}_load_\d+_\d+$"]
     with conn.transaction():
-        orphans = conn.execute(
-            """
-            select relname from pg_class
-            where relnamespace = to_regnamespace(%s) and relkind = 'r' and relname ~ %s
-                and not exists (select from pg_inherits where inhrelid = pg_class.oid)
-                and pg_try_advisory_xact_lock(
-                    hashtextextended('growth.load_id:' || substring(relname from '_load_(\d+)_\d+$'), 0)
-                )
-            """,
-            [SCHEMA, rf"^{feed}_load_\d+_\d+$"],
-        ).fetchall()
-        for (name,) in orphans:
-            conn.execute(sql.SQL("drop table if exists {}").format(sql.Identifier(SCHEMA, name)))
+        free = [
+            load_id
+            for load_id in sorted({load_id for _, load_id in conn.execute(unattached, parameters)})
+            if _try_claim(conn, load_id)
+        ]
+        # Looked for again: a load that was under way may have ended, and its tables be part of the feed, in between.
+        for name, load_id in conn.execute(unattached, parameters).fetchall():
+            if load_id in free:
+                conn.execute(sql.SQL("drop table {}").format(sql.Identifier(SCHEMA, name)))
+
+
+def _try_claim(conn: psycopg.Connection, load_id: str) -> bool:
+    row = conn.execute(
+        "select pg_try_advisory_xact_lock(hashtextextended('growth.load_id:' || %s, 0))", [load_id]
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def lock_children(conn: psycopg.Connection, feed: str) -> None:
