@@ -39,7 +39,9 @@ def connect(conninfo: str, contract: Contract) -> Iterator[psycopg.Connection]:
             conn.execute(
                 sql.SQL(
                     "set timezone = 'UTC'; set datestyle = {}; set client_encoding = 'UTF8'; set jit = off;"
-                    " set client_min_messages = warning"
+                    " set client_min_messages = warning;"
+                    # Locks of a loader whose machine died are gone after two minutes, not after two hours.
+                    " set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6"
                 ).format(sql.Literal(f"ISO, {contract.csv.date_order}"))
             )
             yield conn
