@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import psycopg
-from psycopg import sql
 
 from ingest import ledger
 from ingest.contract import Contract
@@ -23,7 +22,6 @@ from ingest.header import match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
 from ingest.source import contract_for, from_utf8, to_utf8
-from ingest.tables import raw_table
 
 SHOWN_REASONS = 10
 
@@ -181,10 +179,10 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
 def _extract_date_of(conn: psycopg.Connection, contract: Contract, load_id: int) -> date | None:
     if not contract.has_extract_date:
         return None
+    # As the load itself found it: of the folder, else of the day; it may have brought no row that says so.
     row = conn.execute(
-        sql.SQL(
-            "select coalesce((select _extract_date from {} where _load_id = {load_id} limit 1),"
-            " (select cast(started_at at time zone 'UTC' as date) from raw._loads where load_id = {load_id}))"
-        ).format(raw_table(contract.feed), load_id=sql.Literal(load_id))
+        "select coalesce(cast(substring(source_file from '(?:^|/)extract_date=([0-9-]{10})/') as date),"
+        " cast(started_at at time zone 'UTC' as date)) from raw._loads where load_id = %s",
+        [load_id],
     ).fetchone()
     return row[0] if row else None
