@@ -12,7 +12,8 @@ import pytest
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract import Contract, load_contracts
-from ingest.load import LARGE_FILE_BYTES, LoadResult, load_feed
+from ingest.load import LARGE_FILE_BYTES, load_feed
+from ingest.results import LoadResult
 
 SESSIONS_HEADER = "userid,time_started,is_paid,medium"
 CONVERSIONS_HEADER = "userid,registration_time"
@@ -59,9 +60,34 @@ class LoadBench:
             )
         ]
 
-    def load_tables(self) -> int:
-        """Tables of large loads."""
-        return int(self.value("select count(*) from pg_inherits where inhparent = 'raw.sessions'::regclass"))
+    def load_tables(self, parent: str = "raw.sessions") -> int:
+        """Tables of large loads that belong to a feed, or to the rows that were taken out of it."""
+        return int(self.value(f"select count(*) from pg_inherits where inhparent = '{parent}'::regclass"))
+
+    def load_names(self) -> list[str]:
+        """Tables of large loads of sessions, attached or not."""
+        query = "select relname from pg_class where relname like 'sessions_load_%' and relkind = 'r' order by 1"
+        return [name for (name,) in self.rows(query)]
+
+    def removed(self) -> list[tuple[str, int]]:
+        """Users of the sessions that loads took out, and the load that did it."""
+        return self.rows(
+            "select userid, loads.removed_by from raw._removed_sessions"
+            " join raw._loads as loads on load_id = _load_id order by userid, time_started"
+        )
+
+    def change_contract(self, feed: str = "sessions", *, column: str | None = None, **changes: Any) -> Contract:
+        """Edit the contract of a feed, or one of its columns, and bring the warehouse in line with it."""
+        contract = self.contracts[feed]
+        edited = contract.model_dump()
+        if column is None:
+            edited |= changes
+        else:
+            (place,) = [place for place, known in enumerate(contract.columns) if known.name == column]
+            edited["columns"][place] |= changes
+        self.contracts[feed] = Contract.model_validate(edited)
+        initialise(self.warehouse, self.contracts)
+        return self.contracts[feed]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_load_writes_rows_ledger_and_changed_days(bench, large_file_bytes):
     )
     (result,) = bench.load(large_file_bytes=large_file_bytes, run_id="run 1")
     assert (result.feed, result.source_file, result.status) == ("sessions", "sessions/2024/a.csv", "loaded")
-    assert (result.record_count, result.size_bytes, result.error) == (3, path.stat().st_size, None)
+    assert (result.loaded_count, result.size_bytes, result.error) == (3, path.stat().st_size, None)
     assert bench.rows("select * from raw.sessions order by time_started") == [
         (7, datetime(2024, 1, 1, 22, 0, 0, 0, UTC), False, None, result.load_id),
         (7, datetime(2024, 1, 1, 23, 59, 59, 999999, UTC), True, "DIRECT", result.load_id),
@@ -53,7 +53,7 @@ def test_same_content_is_skipped(bench, large_file_bytes):
     ledger = bench.rows("select * from raw._loads")
     path.touch()
     (second,) = bench.load(large_file_bytes=large_file_bytes)
-    assert (second.status, second.load_id, second.record_count) == ("skipped", first.load_id, 1)
+    assert (second.status, second.load_id, second.loaded_count) == ("skipped", first.load_id, 1)
     assert bench.rows("select * from raw._loads") == ledger
     assert bench.value("select count(*) from raw.sessions") == 1
 
@@ -83,16 +83,14 @@ def test_new_content_replaces_the_old_rows(bench, old_size, new_size):
         (8, "2024-01-03", new.load_id),
     ]
     assert bench.changed_days(new.load_id) == ["2024-01-01", "2024-01-02", "2024-01-03"]
-    assert bench.rows("select feed, user_id, load_id from raw._removed_users order by user_id") == [
-        ("sessions", "7", new.load_id),
-        ("sessions", "8", new.load_id),
-    ]
+    assert bench.removed() == [(7, new.load_id), (8, new.load_id), (8, new.load_id)]
+    assert bench.load_tables("raw._removed_sessions") == (old_size == 1)
     assert dict(bench.rows("select load_id, status from raw._loads")) == {
         old.load_id: "replaced",
         other.load_id: "loaded",
         new.load_id: "loaded",
     }
-    assert bench.load_tables() == (old_size == 1) + (new_size == 1)
+    assert bench.load_tables() == (old_size == 1) + (new_size == 1), "of the other file, and of this"
 
 
 def test_content_that_returns_is_a_new_load(bench):
@@ -110,10 +108,10 @@ def test_file_that_shrinks_to_its_header_removes_its_rows(bench):
     bench.load("conversions")
     bench.land("conversions/a.csv")
     (result,) = bench.load("conversions")
-    assert (result.status, result.record_count) == ("loaded", 0)
+    assert (result.status, result.loaded_count) == ("loaded", 0)
     assert bench.value("select count(*) from raw.conversions") == 0
     assert bench.changed_days(result.load_id) == ["2024-01-01"]
-    assert bench.rows("select user_id from raw._removed_users") == [("7",)]
+    assert bench.rows("select userid from raw._removed_conversions") == [(7,)]
 
 
 def test_changed_days_are_those_of_the_load_alone(bench):
@@ -172,7 +170,7 @@ def test_byte_order_mark_and_windows_line_ends_load(bench):
     path.parent.mkdir()
     path.write_bytes(b'\xef\xbb\xbf"userid",registration_time\r\n7,2024-01-01\r\n8,2024-01-02')
     (result,) = bench.load("conversions")
-    assert (result.status, result.record_count) == ("loaded", 2)
+    assert (result.status, result.loaded_count) == ("loaded", 2)
 
 
 @SIZES
@@ -184,7 +182,10 @@ def test_who_may_read_the_feed_reads_every_load(bench, large_file_bytes):
         conn.execute("alter default privileges for role ingest in schema raw revoke select on tables from transform")
     bench.land("sessions/b.csv", "8,2024-01-01,true,DIRECT")
     bench.load(large_file_bytes=large_file_bytes)
+    bench.land("sessions/a.csv", "9,2024-01-01,true,DIRECT")
+    bench.load(large_file_bytes=large_file_bytes)
     assert bench.value("select count(*) from raw.sessions", "transform") == 2
+    assert bench.value("select userid from raw._removed_sessions", "transform") == 7
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         bench.value("select count(*) from raw.sessions", "analyst")
 
@@ -208,7 +209,7 @@ def test_large_load_is_analyzed(bench):
         bench.rows(
             "select inherited, n_distinct from pg_stats"
             " where schemaname = 'raw' and tablename = 'sessions' and attname = 'userid'"
-            f" union all select null, n_distinct from pg_stats where tablename = 'sessions_load_{result.load_id}'"
+            f" union all select null, n_distinct from pg_stats where tablename like 'sessions_load_{result.load_id}_%'"
             " and attname = 'userid'"
         )
     )
@@ -247,8 +248,8 @@ def test_event_time_may_be_a_date(bench, large_file_bytes):
     bench.land("payments/b.csv", "a,infinity,1", header=header)
     first, endless = bench.load("payments", large_file_bytes=large_file_bytes)
     assert bench.changed_days(first.load_id) == ["0001-01-01", "2024-01-01"]
-    assert endless.error.startswith("line 2, column paid_on: an event time must be finite")
+    assert "line 2, column paid_on: out_of_range: an event time must be finite" in endless.error
     bench.land("payments/a.csv", "b,2024-01-02,1.50", header=header)
     second = bench.load("payments", large_file_bytes=large_file_bytes)[0]
     assert bench.changed_days(second.load_id) == ["0001-01-01", "2024-01-01", "2024-01-02"]
-    assert bench.rows("select user_id from raw._removed_users") == [("a",)]
+    assert bench.rows("select user_id from raw._removed_payments order by 1") == [(" ",), (" a ",), ("a",)]
