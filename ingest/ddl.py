@@ -144,10 +144,10 @@ def _become_owner(conn: psycopg.Connection) -> None:
 
 def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> list[str]:
     table, changes = raw_table(contract.feed), []
-    if not (found := columns_of(conn, table)):
-        conn.execute(_create_table(contract, table))
-    elif differing_columns(contract, found):
+    if columns_of(conn, table):
         changes = migrate(conn, contract)
+    else:
+        conn.execute(_create_table(contract, table))
     conn.execute(create_time_index(contract, table, time_index(contract.feed)))
     removed = removed_table(contract.feed)
     conn.execute(sql.SQL("create table if not exists {} (like {})").format(removed, table))

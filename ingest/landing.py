@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -24,13 +24,16 @@ ARCHIVE_FOLDER = "_archive"
 class Delivery:
     """A file to load; ``source_file`` is its path below the landing folder, with slashes.
 
-    ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path.
+    ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path. ``size_bytes`` and
+    ``modified_ns`` are those of the file when it was found: one that has changed since is not finished.
     """
 
     feed: str
     path: Path
     source_file: str
-    extract_date: date | None = None
+    extract_date: date | None
+    size_bytes: int = field(compare=False)
+    modified_ns: int = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,10 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
             warnings.append(f"{shown} is of an unknown kind: not loaded (kinds that are: {', '.join(EXTENSIONS)})")
         else:
             try:
-                deliveries.append(Delivery(feed, path, shown, _extract_date(path.relative_to(root))))
+                extract_date, found = _extract_date(path.relative_to(root)), path.stat()
+                deliveries.append(Delivery(feed, path, shown, extract_date, found.st_size, found.st_mtime_ns))
+            except FileNotFoundError:  # gone since we looked: it changes nothing
+                continue
             except ValueError as error:
                 errors.append((shown, str(error)))
     errors += [(shown_path(folder, root), "cannot be read") for folder in unreadable]

@@ -103,16 +103,15 @@ class _Job:
 
 
 def _load_all(job: _Job, deliveries: tuple[Delivery, ...]) -> list[LoadResult]:
-    sizes = {delivery: _size(delivery.path) for delivery in deliveries}
     results: list[LoadResult] = []
     try:
         # A large file keeps every core busy on its own.
-        if large := [delivery for delivery in deliveries if job.is_large(sizes[delivery])]:
+        if large := [delivery for delivery in deliveries if job.is_large(delivery.size_bytes)]:
             with connect(job.conninfo, job.contract) as conn:
                 results += [_load_file(conn, job, delivery) for delivery in large]
         waiting: SimpleQueue[Delivery] = SimpleQueue()
         # The largest first, so that no worker is left alone with it at the end.
-        small = sorted(deliveries, key=lambda delivery: -sizes[delivery])[len(large) :]
+        small = sorted(deliveries, key=lambda delivery: -delivery.size_bytes)[len(large) :]
         for delivery in small:
             waiting.put(delivery)
         with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
@@ -193,6 +192,7 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
     while True:
         watch = _Watch(job, delivery)
         with open_source(delivery.path, job.contract, watch) as source, Spool() as spool:
+            source.check_same(delivery.size_bytes, delivery.modified_ns)
             attempt = _Attempt(job, contract, delivery, source, watch, started_at, spool if with_care else None)
             try:
                 result = _load(conn, attempt)
@@ -359,13 +359,6 @@ class _Watch:
 def _check_stop(job: _Job) -> None:
     if job.stop.is_set():
         raise LoadStopped("the load was stopped")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # what it means is found out when the file's turn comes
-        return 0
 
 
 def _drain(waiting: SimpleQueue[Delivery]) -> None:

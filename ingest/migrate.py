@@ -109,6 +109,8 @@ def migrate(conn: psycopg.Connection, contract: Contract) -> list[str]:
     if not moved_from and not any(differing_columns(contract, columns_of(conn, table)) for table in tables):
         return []
     # From here on no load can bring rows that the checks below have not seen.
+    # Waiting longer, it would keep every other reader waiting behind it.
+    conn.execute("set local lock_timeout = '1min'")
     conn.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(", ").join(tables)))
     has_rows = any(_exists(conn, table, sql.SQL("true")) for table in tables)
     plans = [_plan(conn, contract, table, has_rows=has_rows) for table in tables]

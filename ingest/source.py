@@ -124,6 +124,17 @@ class Source:
             pass
         return self._hash.hexdigest()
 
+    def check_same(self, size_bytes: int, modified_ns: int) -> None:
+        """Check that the file is as it was when it was found in its folder.
+
+        Raises:
+            FileUnfinished: its size or its time of change differs.
+        """
+        if (self._stat.st_size, self._stat.st_mtime_ns) != (size_bytes, modified_ns):
+            raise FileUnfinished(
+                f"changed after it was found ({size_bytes} bytes then, {self.size_bytes} now): the next load takes it"
+            )
+
     def check_unchanged(self) -> None:
         """Check that the path still holds the file as it was when it was opened.
 
