@@ -17,7 +17,7 @@ from support.reading import make_contract, read, read_rest, refusal, text_and_pe
 
 from ingest.contract import CsvFormat
 from ingest.errors import FileUnfinished, LoadStopped
-from ingest.source import csv_of, from_utf8, open_source, to_utf8
+from ingest.source import contract_for, from_utf8, open_source, to_utf8
 
 TEXT = 'user_id,name\n1,Zoë\n2,"a\nb"\n3,\n'.encode()
 
@@ -216,8 +216,8 @@ def test_wide_encodings_give_back_every_character(tmp_path_factory, text, size):
 
 def test_format_of_a_file_is_the_contracts_for_csv_only(landed):
     feed = make_contract(delimiter=";", encoding="cp1252")
-    assert csv_of(feed, "visits/a.csv.gz") == feed.csv
-    assert csv_of(feed, "visits/a.PARQUET") == CsvFormat()
+    assert contract_for(feed, "visits/a.csv.gz") == feed
+    assert contract_for(feed, "visits/a.PARQUET").csv == CsvFormat()
     with open_source(landed("a.parquet", b""), feed) as source:
         assert source.csv == CsvFormat()
         assert source.line_end == b"\n"
