@@ -41,6 +41,7 @@ class RecordStream:
         if self.csv.header:
             self.field_names, header_bytes = self._read_header(start)
             self.header = match_header(self.field_names, contract)
+            self._check_no_records(self.header.added, len(self.field_names))
         else:
             self.header = positional(contract)
         self._first = start[len(header_bytes) :]
@@ -115,12 +116,21 @@ class RecordStream:
             yield block
             block = b""
 
+    def _check_no_records(self, added: tuple[str, ...], field_count: int) -> None:
+        """Refuse a header that an open quote has made to hold the records below it."""
+        for name in added:
+            if ("\n" in name or "\r" in name) and (self.csv.delimiter in name or field_count == 1):
+                raise FileRefused(
+                    "the header cannot be read: an unknown name in it holds a line end and a delimiter, so one of its"
+                    f" quotes is never closed, or closed too late; the name begins with {name[:40]!r}"
+                )
+
     def _read_header(self, start: bytes) -> tuple[list[str], bytes]:
         if not start:
             raise FileRefused("the file is empty (0 bytes): not even a header")
         text = start.decode("utf-8", "surrogateescape")
         rows = csv_module.reader(
-            io.StringIO(text, newline=""), delimiter=self.csv.delimiter, quotechar=self.csv.quote, strict=False
+            io.StringIO(text, newline=""), delimiter=self.csv.delimiter, quotechar=self.csv.quote, strict=True
         )
         try:
             fields = next(rows, [])

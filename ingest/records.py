@@ -6,16 +6,19 @@ before an opening or after a closing quote) is a fault here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.contract import Contract, CsvFormat
+from ingest.contract import Column, Contract, CsvFormat
 from ingest.errors import NeedsCare
 from ingest.header import Header
+from ingest.source import from_utf8
 
 # Longer is an open quote, or no CSV; and memory must stay flat.
 MAX_RECORD_BYTES = 16 << 20
+_LINES_LOOKED_AT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,33 @@ class Suspect:
     fault: Fault | None
 
 
-def line_end_of(sample: bytes) -> bytes:
-    r"""The line end that most lines of a text have: ``\n``, ``\r\n``, or ``\r`` where there is no other."""
-    line_feeds, pairs = sample.count(b"\n"), sample.count(b"\r\n")
-    if line_feeds == 0 and b"\r" in sample:
-        return b"\r"
-    return b"\r\n" if 2 * pairs > line_feeds else b"\n"
+def line_end_of(sample: bytes, csv: CsvFormat, header: bytes = b"") -> bytes:
+    r"""The line end that most records of a text have: ``\n``, ``\r\n``, or ``\r`` where there is no other.
+
+    Args:
+        sample: the text from its first record on, or the beginning of that.
+        csv: how it is written; what a quoted field holds ends no record.
+        header: the header with its line end, which tells where the sample has none.
+    """
+    for text in (_without_quoted_fields(sample, csv), _without_quoted_fields(header, csv), sample):
+        line_feeds, pairs = text.count(b"\n"), text.count(b"\r\n")
+        if line_feeds:
+            return b"\r\n" if 2 * pairs > line_feeds else b"\n"
+        if b"\r" in text and not header.endswith(b"\n"):
+            return b"\r"
+    return b"\n"
+
+
+def _without_quoted_fields(text: bytes, csv: CsvFormat) -> bytes:
+    """The text without its well-formed quoted fields: a stray quote must not turn inside and outside around."""
+    quote, delimiter = re.escape(csv.quote.encode()), re.escape(csv.delimiter.encode())
+    if csv.quote.encode() not in text:
+        return text
+    inside = rb"[^" + quote + rb"]*+"
+    edge = delimiter + rb"\r\n"
+    opening = quote + rb"(?<![^" + edge + rb"]" + quote + rb")"
+    closing = quote + rb"(?![^" + edge + rb"])|\Z"  # the end of the text may lie within a field
+    return re.sub(opening + inside + rb"(?:" + quote * 2 + inside + rb")*+(?:" + closing + rb")", b"", text)
 
 
 class RecordCutter:
@@ -123,35 +147,40 @@ class RecordReader:
         self._columns = header.columns
         self._quote, self._delimiter = csv.quote.encode(), csv.delimiter.encode()
         self._nulls = {null.encode() for null in csv.nulls}
+        self._encoding = csv.encoding
         self._line_end, self._newline = line_end, line_end[-1:]
         self._places = [
             header.columns.index(name) if name in header.columns else None for name in contract.column_names
         ]
-        texts = {column.name for column in contract.columns if column.type == "text"}
         # What an added column may hold is not known.
-        self._may_span_lines = [name is None or name in texts for name in header.columns]
+        self._columns_of_contract = [None if name is None else contract.column(name) for name in header.columns]
 
     def end_of_record(self, text: bytes, start: int, *, at_end: bool) -> int | None:
         """Where the record that starts here ends, its line end included; None: that needs more text.
 
         An open quote ends with its line where the records after it only make sense that way: when what it would
-        otherwise hold is no record, and the next line is one.
+        otherwise hold is no record, and one of the next lines is.
         """
         line = self._end_of_line(text, start, at_end=at_end)
         if line is None or text.count(self._quote, start, line) % 2 == 0:
             return line
-        closed = self._end_where_closed(text, start, line, at_end=at_end)
-        if closed is None and not at_end and len(text) - start < MAX_RECORD_BYTES:
-            return None
-        if closed is not None and self._holds_together(text[start:closed]):
-            return closed
-        if line == len(text):
-            return line if at_end else None
-        following = self._end_of_line(text, line, at_end=at_end)
-        if following is None:
-            return None
-        if closed is None or self._holds_together(text[line:following], spans_lines=False):
+        if self._is_hopeless(text[start:line]):
             return line
+        closed = self._end_where_closed(text, start, line, at_end=at_end)
+        if closed is None:
+            return line if self._has_all(text, start, at_end=at_end) else None
+        if self._holds_together(text[start:closed]):
+            return closed
+        begin = line
+        for _ in range(_LINES_LOOKED_AT):
+            if begin >= closed:
+                break
+            is_record = self._is_record(text, begin, at_end=at_end)
+            if is_record is None:
+                return None
+            if is_record:
+                return line
+            begin = self._end_of_line(text, begin, at_end=True) or closed
         return closed
 
     def suspect(self, record: bytes, line_number: int) -> Suspect:
@@ -161,9 +190,11 @@ class RecordReader:
         else:  # another line end, or none at the end of the file
             odd_end = record.endswith(b"\n")
             record = record.removesuffix(b"\n")
-        fields, fault = self._take_apart(record)
-        if odd_end or (fault is None and self._has_line_end(record, fields)):
-            fault = Fault("mixed_line_end", f"ends its line otherwise than the file's lines do ({self._line_end!r})")
+        odd_end = odd_end or record.endswith(b"\r")
+        fields, fault = self._take_apart(record.removesuffix(b"\r"))
+        if fault is None and (odd_end or self._has_line_end(record, fields)):
+            right = {b"\n": "LF", b"\r\n": "CR LF", b"\r": "CR"}[self._line_end]
+            fault = Fault("mixed_line_end", f"a line end other than that of the file, which is {right}")
         if fault is not None:
             return Suspect(line_number, record, None, fault)
         texts: list[str | None] = []
@@ -196,13 +227,36 @@ class RecordReader:
             position = end
         return position
 
-    def _holds_together(self, record: bytes, *, spans_lines: bool = True) -> bool:
+    def _has_all(self, text: bytes, start: int, *, at_end: bool) -> bool:
+        """Whether as much of the text is here as will be looked at."""
+        return at_end or len(text) - start >= MAX_RECORD_BYTES
+
+    def _is_record(self, text: bytes, start: int, *, at_end: bool) -> bool | None:
+        """Whether a good record starts here; None: that needs more text."""
+        line = self._end_of_line(text, start, at_end=at_end)
+        if line is None:
+            return None
+        if text.count(self._quote, start, line) % 2 == 0:
+            return self._holds_together(text[start:line])
+        if self._is_hopeless(text[start:line]):
+            return False
+        closed = self._end_where_closed(text, start, line, at_end=at_end)
+        if closed is None:
+            return False if self._has_all(text, start, at_end=at_end) else None
+        return self._holds_together(text[start:closed])
+
+    def _is_hopeless(self, line: bytes) -> bool:
+        """Whether the first line of a record has a quote in the wrong place, which no later line can mend."""
+        _, fault = self._take_apart(line)
+        return fault is not None and fault.reason == "text_outside_quotes"
+
+    def _holds_together(self, record: bytes) -> bool:
         fields, fault = self._take_apart(record.removesuffix(b"\n").removesuffix(b"\r"))
         if fault is not None:
             return False
         return all(
-            self._newline not in value or (spans_lines and may)
-            for (value, _), may in zip(fields, self._may_span_lines, strict=True)
+            self._newline not in value or _may_hold(column, value)
+            for (value, _), column in zip(fields, self._columns_of_contract, strict=True)
         )
 
     def _has_line_end(self, record: bytes, fields: list[tuple[bytes, bool]]) -> bool:
@@ -228,11 +282,8 @@ class RecordReader:
                 end = record.find(self._delimiter, position)
                 value = record[position : end if end >= 0 else len(record)]
                 fields.append((value, False))
-                if quote_count := value.count(self._quote):
-                    if quote_count % 2:
-                        fault = Fault("unterminated_quote", "a quote is never closed", self._name(len(fields) - 1))
-                        return fields, fault
-                    return fields, self._stray(fields, "text comes before an opening quote")
+                if self._quote in value:
+                    return fields, self._stray(fields, "a quote within a value that does not begin with one")
                 position += len(value)
             if position >= len(record):
                 return fields, self._fault_of(fields)
@@ -245,7 +296,8 @@ class RecordReader:
             try:
                 value.decode()
             except UnicodeDecodeError as error:
-                what = f"is no UTF-8 (byte 0x{value[error.start]:02x}); csv: encoding in the contract may name another"
+                byte = from_utf8(value[error.start : error.start + 3], self._encoding)[0]
+                what = f"is no {self._encoding} (byte 0x{byte:02x}); csv: encoding in the contract may name another"
                 return Fault("bad_encoding", what, self._name(place))
         if len(fields) != len(self._columns):
             reason = "missing_column" if len(fields) < len(self._columns) else "extra_column"
@@ -269,3 +321,14 @@ class RecordReader:
 
     def _name(self, place: int) -> str | None:
         return self._columns[place] if place < len(self._columns) else None
+
+
+def _may_hold(column: Column | None, text: bytes) -> bool:
+    """Whether a text of several lines can be a value of the column."""
+    if column is None:
+        return True
+    if column.type != "text":
+        return False
+    value = text.decode()
+    is_short = column.max_length is None or len(value) <= column.max_length
+    return is_short and (column.accepted_values is None or value in column.accepted_values)
