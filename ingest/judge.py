@@ -20,6 +20,9 @@ SPOOL_MEMORY_BYTES = 4 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
+# How many numbers and words a text has.
+_PARTS = sql.SQL("select count(*) from regexp_matches({}, '\\d+|[[:alpha:]]+', 'g')")
+
 
 class Spool:
     """Suspects in the order they come, in memory while they are few, in a temporary file when they are many."""
@@ -147,7 +150,7 @@ def _judgement(contract: Contract, load_id: int, extract_date: date | None) -> s
                         column_name = current_column,
                         reason = case
                             when state = 'P0001' then split_part(explanation, ': ', 1)
-                            when state in ('22P02', '22007', '22P03') then 'wrong_type'
+                            when state in ('22P02', '22007', '22023', '22P03') then 'wrong_type'
                             when state in ('22008', '22003', '22009') then 'out_of_range'
                             when state = '23502' then 'missing_value'
                             when state = '22021' then 'bad_encoding'
@@ -182,10 +185,21 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     cast: sql.Composable = sql.SQL("cast(field as {})").format(sql.SQL(column.type))
     if column.format is not None:
         cast = sql.SQL("cast(to_timestamp(field, {}) as {})").format(sql.Literal(column.format), sql.SQL(column.type))
-    if column.type in ("date", "timestamptz"):
-        pattern = sql.SQL("field ~* {}").format(sql.Literal(r"\m(now|today|tomorrow|yesterday)\M"))
-        checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
     checks.append(sql.SQL("{} := {};").format(variable, cast))
+    if column.type in ("date", "timestamptz") and column.format is None:
+        # Once it is known to be a time: Postgres reads today04:05 too, and unknown is none.
+        pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))
+        checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
+    if column.format is not None:
+        # to_timestamp takes the missing parts from the year 1 BC, and leaves out what follows the last part.
+        pattern = sql.SQL("{} < '0001-01-01' or ({count}) > ({expected})").format(
+            variable,
+            count=_PARTS.format(sql.SQL("field")),
+            expected=_PARTS.format(
+                sql.SQL("to_char(to_timestamp(field, {0}), {0})").format(sql.Literal(column.format))
+            ),
+        )
+        checks.append(_refuse_if(pattern, "wrong_type", f"is not written as {column.format}"))
     if column.name == contract.event_time:
         first, end = time_range(contract)
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)

@@ -6,10 +6,12 @@ Whatever it does not match is not wrong, only not proven: the server judges it a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from ingest.contract import Column, Contract, CsvFormat
 from ingest.header import Header
+from ingest.records import MAX_RECORD_BYTES
 
 _DAY = (
     rb"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
@@ -23,10 +25,11 @@ _VALUES = {
     "bigint": rb"-?(?:\d{1,18}|[0-8]\d{18}|9[01]\d{17})",
     "integer": rb"-?\d{1,9}",
     "numeric": rb"-?\d{1,100}(?:\.\d{1,100})?",
-    "boolean": rb"(?:true|false|[tf10])",
+    "boolean": rb"(?:true|false|TRUE|FALSE|True|False|[tf10])",
     "date": _DAY,
-    "timestamptz": _INNER_YEAR + _DAY + rb"[ T]" + _TIME + _OFFSET,
+    "timestamptz": _INNER_YEAR + _DAY + rb"(?:[ T]" + _TIME + _OFFSET + rb")?",
 }
+_IN_VALUES = "-+: "  # the punctuation in them that a contract may state as delimiter or quote
 
 
 @cache
@@ -69,12 +72,24 @@ def _field(
     choices = [copy_null] if nullable else []
     if column is not None and column.type != "text":
         value = _VALUES[column.type]
-        choices += [value, quote + value + quote]
+        # A delimiter or quote that numbers and times have in them too parts them.
+        choices += [] if csv.delimiter in _IN_VALUES or csv.quote in _IN_VALUES else [value]
+        choices += [] if csv.quote in _IN_VALUES else [quote + value + quote]
     elif column is not None and column.accepted_values is not None:
-        value = rb"(?:" + rb"|".join(re.escape(value.encode()) for value in column.accepted_values) + rb")"
-        choices += [value + end_of_field, quote + value + quote]
+        # One that holds a quote or a line end is left to the server.
+        special = re.compile(r"[\r\n\0" + re.escape(csv.quote) + "]")
+        bare = [value.encode() for value in column.accepted_values if not special.search(value)]
+        value = _any_of(value for value in bare if csv.delimiter.encode() not in value)
+        choices += [value + end_of_field, quote + _any_of(bare) + quote]
     else:
         # characters are at most as many as bytes
-        times = rb"*+" if column is None or column.max_length is None else b"{0,%d}+" % column.max_length
+        limit = None if column is None else column.max_length
+        times = rb"*+" if limit is None else b"{0,%d}+" % min(limit, MAX_RECORD_BYTES)
         choices += [unquoted + times, quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
-    return guard + rb"(?:" + rb"|".join(choices) + rb")"
+    return guard + (rb"(?:" + rb"|".join(choices) + rb")" if choices else rb"(?!)")
+
+
+def _any_of(values: Iterable[bytes]) -> bytes:
+    """Pattern of any of these texts, of none where there are none."""
+    texts = list(map(re.escape, values))
+    return rb"(?:" + rb"|".join(texts) + rb")" if texts else rb"(?!)"
