@@ -83,8 +83,7 @@ class LoadBench:
         if column is None:
             edited |= changes
         else:
-            (place,) = [place for place, known in enumerate(contract.columns) if known.name == column]
-            edited["columns"][place] |= changes
+            edited["columns"] = [known | changes if known["name"] == column else known for known in edited["columns"]]
         self.contracts[feed] = Contract.model_validate(edited)
         initialise(self.warehouse, self.contracts)
         return self.contracts[feed]
