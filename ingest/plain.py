@@ -14,8 +14,10 @@ from ingest.header import Header
 from ingest.records import MAX_RECORD_BYTES
 
 _DAY = (
-    rb"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    rb"(?:(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
     rb"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    # leap days, but for those of whole centuries
+    rb"|\d\d(?:0[48]|[2468][048]|[13579][26])-02-29)"
 )
 # Offsets could carry the first and last days out of the years 1 to 9999.
 _INNER_YEAR = rb"(?!0001|9999)"
