@@ -15,6 +15,10 @@ import pytest
 from support.pipeline import Pipeline
 
 from growth import settings
+from growth.cleanup import forget_removed_rows
+from ingest import quarantine
+from ingest.contract import load_contracts
+from ingest.unload import unload
 
 START = datetime(2024, 1, 29, tzinfo=UTC)  # so that registrations fall into two months
 DAYS = 12
@@ -167,6 +171,61 @@ def test_late_replaced_and_erased_rows_end_as_a_full_refresh_would(pipeline: Pip
     assert pipeline.marts() == incremental
     pipeline.run(full_refresh=True)
     assert pipeline.marts() == incremental
+
+
+def test_unloaded_and_replayed_records_end_as_a_full_refresh_would(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose records went or came is known also where no other of theirs stays, and where no build lay in between."""
+    feeds = tmp_path / "feeds"
+    shutil.copytree(settings.feeds_folder(), feeds)
+    monkeypatch.setenv("GROWTH_FEEDS", str(feeds))
+    contract = feeds / "acquisition" / "sessions.yml"
+    lenient = contract.read_text().replace("max_reject_rate: 0.05", "max_reject_rate: 0.9")
+    accepted = [medium for medium in MEDIA if medium not in ("SOCIAL", "EMAIL", "")]
+    contract.write_text(lenient.replace("name: medium\n", f"name: medium\n    accepted_values: {accepted}\n"))
+    pipeline.prepare()
+    content = {feed: split_by_day(lines) for feed, lines in rows(seed=5).items()}
+    for feed, by_day in content.items():
+        for day, lines in by_day.items():
+            pipeline.land(feed, f"{day}.csv", lines)
+    assert sum(result.rejected_count for result in pipeline.run().load()) > 20
+    conninfo, days = pipeline.warehouse.conninfo("ingest"), sorted(content["sessions"].keys())
+
+    def replay(name: str | None = None) -> int:
+        contracts = load_contracts(feeds)
+        return sum(
+            file.loaded_count
+            for file in quarantine.replay(conninfo, contracts["sessions"], run_id="test", source_file=name)
+        )
+
+    def remove(feed: str, day: str) -> None:
+        name = f"{feed}/{day}.csv"
+        assert unload(conninfo, load_contracts(feeds)[feed], name, run_id="test") > 0
+        (pipeline.landing / name).unlink()  # the oracle reads what lies there
+
+    contract.write_text(lenient)
+    pipeline.prepare()
+    # Replayed and taken out with its file, before any build; a file without some of its users; one day less.
+    assert replay(f"sessions/{days[3]}.csv") > 0
+    remove("sessions", days[3])
+    pipeline.land("sessions", f"{days[5]}.csv", content["sessions"][days[5]][::3])
+    remove("conversions", days[6])
+    assert replay() > 0
+    pipeline.run()
+    assert_equals_the_oracle(pipeline)
+
+    # What is dropped of the removed records is known to every model.
+    assert pipeline.query("select count(*) > 0 from raw._removed_sessions") == [(True,)]
+    assert sorted(forget_removed_rows(pipeline.warehouse)) == ["conversions", "sessions"]
+    assert pipeline.query("select count(*) from raw._removed_sessions") == [(0,)]
+
+    remove("sessions", days[5])
+    remove("sessions", days[-1])
+    pipeline.run()
+    assert_equals_the_oracle(pipeline)
+    incremental = pipeline.marts()
+    assert pipeline.run(full_refresh=True).marts() == incremental
 
 
 def test_order_and_split_of_the_files_change_nothing(
