@@ -86,8 +86,11 @@ def _field(
     else:
         # characters are at most as many as bytes
         limit = None if column is None else column.max_length
-        times = rb"*+" if limit is None else b"{0,%d}+" % min(limit, MAX_RECORD_BYTES)
-        choices += [unquoted + times, quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
+        if limit is None:  # a run at a time: several times as quick as by character
+            choices += [unquoted + rb"*+", quote + inside + rb"*+(?:" + quote * 2 + inside + rb"*+)*+" + quote]
+        else:
+            times = b"{0,%d}+" % min(limit, MAX_RECORD_BYTES)
+            choices += [unquoted + times, quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
     return guard + (rb"(?:" + rb"|".join(choices) + rb")" if choices else rb"(?!)")
 
 

@@ -45,7 +45,7 @@ class Suspect:
 
 
 def line_end_of(sample: bytes, csv: CsvFormat, header: bytes = b"") -> bytes:
-    r"""The line end that most records of a text have: ``\n``, ``\r\n``, or ``\r`` where there is no other.
+    r"""The line end that most records of a text have: ``\n``, ``\r\n`` or ``\r``.
 
     Args:
         sample: the text from its first record on, or the beginning of that.
@@ -54,10 +54,10 @@ def line_end_of(sample: bytes, csv: CsvFormat, header: bytes = b"") -> bytes:
     """
     for text in (_without_quoted_fields(sample, csv), _without_quoted_fields(header, csv), sample):
         line_feeds, pairs = text.count(b"\n"), text.count(b"\r\n")
+        if text.count(b"\r") - pairs > line_feeds and not header.endswith(b"\n"):
+            return b"\r"
         if line_feeds:
             return b"\r\n" if 2 * pairs > line_feeds else b"\n"
-        if b"\r" in text and not header.endswith(b"\n"):
-            return b"\r"
     return b"\n"
 
 

@@ -257,6 +257,8 @@ def test_all_spellings_of_null_are_unquoted() -> None:
         (b"1,x\r\n2,y\r\n3,z\n", b"", b"\r\n"),
         (b"1,x\n2,y\n3,z\r\n", b"id,note\r\n", b"\n"),
         (b"1,x\r2,y\r", b"id,note\r", b"\r"),
+        (b"1,x\r2,y\n3,z\r", b"id,note\r", b"\r"),
+        (b"1,a\rb\rc\n", b"id,note\n", b"\n"),
         (b"1,x", b"id,note\r\n", b"\r\n"),
         (b"", b"id,note\r\n", b"\r\n"),
         (b"1,x\ry", b"id,note\n", b"\n"),
