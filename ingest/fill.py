@@ -119,10 +119,8 @@ def _fill_load_table(
 ) -> Filled:
     contract, table = target.contract, load_table(target.contract.feed, target.load_id, part)
     columns = _columns_of(stream)
-    checks = [
-        sql.SQL("constraint {} check ({})").format(sql.Identifier(name), condition)
-        for name, condition in value_checks(contract).items()
-    ]
+    # Without the names that raw.<feed> has for them: Postgres 17 and older would not detach the table again.
+    checks = [sql.SQL("check ({})").format(condition) for condition in value_checks(contract).values()]
     layout = sql.SQL(", ").join([_definitions(contract, columns), *checks])
     conn.execute(sql.SQL("create table {} ({})").format(table, layout))
     stored = copy_records(conn, table, columns, stream.csv, stream.line_end, dealt, freeze=True)
