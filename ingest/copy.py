@@ -6,6 +6,7 @@ its load; a large one has several, each with a connection and a table of its own
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
@@ -29,6 +30,9 @@ _WAITING_CHUNKS = 2  # per stream
 _SWITCH_SECONDS = 2e-4
 
 Part = TypeVar("Part")
+
+# Unless someone listens: what it warns of when a connection is lost is in the exception that follows.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 @contextmanager
