@@ -7,6 +7,8 @@ import logging
 import re
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import psycopg
@@ -169,6 +171,26 @@ def test_replay_loads_what_fits_now_and_loads_it_once(ward, large_file_bytes):
     assert [summary.record_count for summary in ward.listed()] == [2, 1]
     (skipped,) = ward.bench.load(large_file_bytes=large_file_bytes)
     assert (skipped.status, skipped.loaded_count, skipped.rejected_count) == ("skipped", 3, 3)
+
+
+def test_two_replays_at_once_load_a_record_once(ward):
+    ward.bench.land(
+        "sessions/a.csv", *(f",2024-01-{1 + number % 28:02},true,EMAIL" for number in range(2000)), *RECORDS
+    )
+    ward.bench.change_contract(max_reject_rate=1.0)
+    ward.bench.load()
+    ward.bench.change_contract(column="userid", nullable=True)
+    both = threading.Barrier(2, timeout=30)
+
+    def replay(_):
+        both.wait()
+        return ward.replay()
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(replay, range(2)))
+    assert sum(result.loaded_count for results in done for result in results) == 2001
+    assert ward.bench.value("select count(*) from raw.sessions") == 2003
+    assert ward.bench.rows(LEDGER) == [("loaded", 2006, 2003, 3), ("replayed", 2001, 2001, 0)]
 
 
 def test_replay_takes_an_alias_and_an_accepted_value(ward):
