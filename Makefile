@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test lint format bench bench-load docs lock clean
+.PHONY: help demo up down test test-kill lint format bench bench-load docs lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -35,6 +35,9 @@ down: ## Stop the stack of Docker and the embedded servers; data stay
 
 test: lint ## Lint, then unit, DAG, integration, golden and (with Docker) compose tests
 	.venv/bin/pytest tests/unit tests/dags tests/integration tests/golden tests/e2e
+
+test-kill: .venv/installed-dev ## Kill loads at 90 random points (KILL_POINTS, KILL_SEED)
+	KILL_POINTS=$${KILL_POINTS:-90} .venv/bin/pytest -s tests/integration/test_load_kill.py
 
 lint: .venv/installed-dev ## Check style and types; changes nothing
 	.venv/bin/ruff check .

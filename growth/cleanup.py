@@ -5,6 +5,8 @@ Target: ``raw._removed_<feed>``.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 from psycopg import sql
 
@@ -43,6 +45,9 @@ def forget_removed_rows(warehouse: Warehouse) -> list[str]:
         waiting = sql.SQL(" or ").join(sql.SQL(WAITING).format(schema=sql.Identifier(schema)) for schema in schemas)
         done = conn.execute(sql.SQL(REMOVALS).format(waiting=waiting)).fetchall()
     with psycopg.connect(warehouse.conninfo("ingest")) as conn:
+        conn.execute("set lock_timeout = '10s'")
         for feed, load_ids in done:
-            ledger.forget_removed(conn, feed, load_ids)
+            # Who still reads them keeps them until the next run.
+            with suppress(psycopg.errors.LockNotAvailable), conn.transaction():
+                ledger.forget_removed(conn, feed, load_ids)
     return [feed for feed, _ in done]

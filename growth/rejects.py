@@ -52,6 +52,7 @@ def show(path: str, limit: int, style: str) -> None:
         found = list(islice(quarantine.rejects_of(conn, path), limit))
     if not found:
         say(f"{path}: nothing in quarantine")
+        return
     # what is no UTF-8 is shown as \xNN
     rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record)) for r in found]
     click.echo(table.render(("line", "column", "reason", "message", "record"), rows, style), nl=False)

