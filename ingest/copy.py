@@ -31,8 +31,8 @@ _SWITCH_SECONDS = 2e-4
 
 Part = TypeVar("Part")
 
-# Unless someone listens: what it warns of when a connection is lost is in the exception that follows.
-logging.getLogger("psycopg").addHandler(logging.NullHandler())
+# What it warns of while it gives up a COPY is in the exception that follows, and quotes values of the file.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 @contextmanager

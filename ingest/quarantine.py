@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import psycopg
 
@@ -34,7 +35,8 @@ def check_limit(
     Raises:
         FileRefused: it has; the message names the first ten reasons.
     """
-    if rejected_count <= contract.max_reject_rate * record_count:
+    # as a decimal: 0.29 of 100 is 29, and no float says so
+    if rejected_count <= Decimal(str(contract.max_reject_rate)) * record_count:
         return
     first = conn.execute(
         "select line_number, column_name, reason, message from raw._rejects where load_id = %s"
