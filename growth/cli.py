@@ -14,7 +14,7 @@ import click
 import psycopg
 
 from growth import table
-from growth.console import connect, feeds_option, prepared, say
+from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
 
@@ -60,14 +60,14 @@ def load(feeds: list[str]) -> None:
 
 
 @cli.command()
-@click.argument("path")
+@click.argument("path", callback=landed_path)
 def unload(path: str) -> None:
     """Take the rows of the file at PATH (below the landing folder) out of raw; marts follow at the next run."""
     from growth.rejects import contract_of
     from ingest.unload import unload as unload_file
 
     run_id = f"unload {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    count = unload_file(prepared().conninfo("ingest"), contract_of(path), path, run_id=run_id)
+    count = unload_file(connect().conninfo("ingest"), contract_of(path), path, run_id=run_id)
     say(f"{path}: {count:,} records taken out of raw")
     if (landing_folder() / path).exists():
         say("The file still lies in the landing folder: the next load takes it again, unless it is moved away.")

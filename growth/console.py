@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from growth.settings import Warehouse, feeds_folder, growth_home
@@ -45,3 +47,8 @@ def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
+
+
+def landed_path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """A path below the landing folder as the ledger has it, also where a name is not UTF-8."""
+    return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")

@@ -11,12 +11,13 @@ import click
 import psycopg
 
 from growth import table
-from growth.console import feeds_option, prepared, say
+from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.settings import feeds_folder
 from ingest import quarantine
 from ingest.contract import Contract, load_contracts
 from ingest.errors import NothingLoaded
 
+SHOWN_CHARACTERS = 200
 HEADERS = ("file", "reason", "column", "records", "first line", "first message")
 
 
@@ -43,7 +44,7 @@ def list_rejects(feeds: list[str], style: str) -> None:
 
 
 @rejects.command()
-@click.argument("path")
+@click.argument("path", callback=landed_path)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Records to show.")
 @click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
 def show(path: str, limit: int, style: str) -> None:
@@ -54,12 +55,13 @@ def show(path: str, limit: int, style: str) -> None:
         say(f"{path}: nothing in quarantine")
         return
     # what is no UTF-8 is shown as \xNN
-    rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record)) for r in found]
+    width = SHOWN_CHARACTERS if style == "table" else None
+    rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record, width)) for r in found]
     click.echo(table.render(("line", "column", "reason", "message", "record"), rows, style), nl=False)
 
 
 @rejects.command()
-@click.argument("path")
+@click.argument("path", callback=landed_path)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
 def export(path: str, output: Path | None) -> None:
     """Write the refused records of the file at PATH as a CSV with its header, to be corrected and landed again.
@@ -72,13 +74,26 @@ def export(path: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.buffer.write(content)
     else:
-        output.write_bytes(content)
-        say(f"{output}: {len(content):,} bytes")
+        try:
+            with output.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            raise click.ClickException(f"{output} is there already: name another file, or remove it") from None
+        say(f"{output}: {len(content):,} bytes; when they are landed: growth rejects discard {path}")
+
+
+@rejects.command()
+@click.argument("path", callback=landed_path)
+def discard(path: str) -> None:
+    """Say that the refused records of the file at PATH are dealt with: corrected and landed, or not wanted."""
+    with psycopg.connect(connect().conninfo("ingest")) as conn:
+        count = quarantine.discard(conn, path)
+    say(f"{path}: {count:,} records taken off the quarantine")
 
 
 @rejects.command()
 @feeds_option
-@click.option("--path", help="Only the records of this file (its path below the landing folder).")
+@click.option("--path", callback=landed_path, help="Only the records of this file (its path below the landing folder).")
 def replay(feeds: list[str], path: str | None) -> None:
     """Try the refused records again, under the contracts as they are now; what loads leaves the quarantine.
 
@@ -110,6 +125,7 @@ def contract_of(path: str) -> Contract:
     return contracts[feed]
 
 
-def _shown(record: bytes) -> str:
+def _shown(record: bytes, width: int | None) -> str:
     text = record.decode("utf-8", "backslashreplace")
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return text if width is None or len(text) <= width else f"{text[:width]}… ({len(record):,} bytes)"

@@ -43,6 +43,7 @@ def report(warehouse: Warehouse) -> list[str]:
         loads = {row[0]: row for row in conn.execute(FEEDS)}
         contracts = load_contracts(feeds_folder())
         rows = [loads.get(feed, (feed, 0, 0, 0, 0, None)) for feed in contracts]
+        rows += [(f"{feed} (no contract)", *rest) for feed, *rest in loads.values() if feed not in contracts]
         refusals = conn.execute(REFUSED).fetchall()
     # nor is one that was taken away
     refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]

@@ -81,12 +81,14 @@ create table if not exists raw._rejects (
     reason text not null,
     message text not null,
     replayed_at timestamptz,
+    discarded_at timestamptz,
     primary key (load_id, line_number)
 );
 comment on table raw._rejects is 'Quarantine: one row per refused record of a load.';
 comment on column raw._rejects.line_number is 'Physical line on which the record starts; the header is line 1.';
 comment on column raw._rejects.record is 'The original bytes, without the line end.';
 comment on column raw._rejects.replayed_at is 'When the record was loaded after all.';
+comment on column raw._rejects.discarded_at is 'When somebody said that it is dealt with, and need not be replayed.';
 """
 
 

@@ -67,6 +67,8 @@ class Spool:
             while block := self._file.read(1 << 20):
                 copy.write(block)
         conn.execute(_judgement(contract, load_id, extract_date))
+        # or what follows would be planned for a handful of rows
+        conn.execute("analyze pg_temp._suspects")
 
 
 def quarantine(conn: psycopg.Connection, feed: str, load_id: int) -> int:
@@ -99,6 +101,8 @@ def release(conn: psycopg.Connection, load_id: int) -> int:
             column_name = suspects.column_name, reason = suspects.reason, message = suspects.message
         from pg_temp._suspects as suspects
         where rejects.load_id = %s and rejects.line_number = suspects.line_number and suspects.reason is not null
+            and (rejects.column_name, rejects.reason, rejects.message)
+            is distinct from (suspects.column_name, suspects.reason, suspects.message)
         """,
         [load_id],
     )

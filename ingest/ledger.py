@@ -15,8 +15,8 @@ from itertools import pairwise
 import psycopg
 from psycopg import sql
 
-from ingest.contract import EXTRACT_DATE, Contract
-from ingest.tables import SCHEMA, day_expression, raw_table, removed_table, start_of_day
+from ingest.contract import Contract
+from ingest.tables import SCHEMA, columns_of, day_expression, raw_table, removed_table, start_of_day
 
 LOCK_TIMEOUT = "5min"
 MAX_DAY_GAPS = 20
@@ -32,6 +32,7 @@ class LoadedFile:
     loaded_count: int
     rejected_count: int
     field_names: tuple[str, ...] | None
+    loaded_on: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,27 @@ def lock_path(conn: psycopg.Connection, source_file: str) -> None:
 def loaded_file(conn: psycopg.Connection, source_file: str) -> LoadedFile | None:
     """The load whose rows of this path are in raw, if there is one."""
     row = conn.execute(
-        "select load_id, sha256, size_bytes, loaded_count, rejected_count, field_names from raw._loads"
-        " where source_file = %s and status = 'loaded'",
+        "select load_id, sha256, size_bytes, loaded_count, rejected_count, field_names,"
+        " cast(started_at at time zone 'UTC' as date) from raw._loads where source_file = %s and status = 'loaded'",
         [source_file],
     ).fetchone()
     return LoadedFile(*row) if row else None
+
+
+def keep_extract(conn: psycopg.Connection, feed: str, source_file: str, old: LoadedFile) -> str:
+    """Give way to a later extract that came at the same path: the earlier one stays, named as its date's folder would.
+
+    Returns:
+        The path that the ledger has for it now.
+    """
+    rest = source_file.removeprefix(f"{feed}/")
+    name = f"{feed}/extract_date={old.loaded_on}/{rest}"
+    if loaded_file(conn, name) is not None:
+        name = f"{feed}/extract_date={old.loaded_on}/load={old.load_id}/{rest}"
+    conn.execute(
+        "update raw._loads set source_file = %s where load_id = %s or replay_of = %s", [name, old.load_id, old.load_id]
+    )
+    return name
 
 
 def next_load_id(conn: psycopg.Connection) -> int:
@@ -252,7 +269,8 @@ def remove_load(conn: psycopg.Connection, contract: Contract, old_load_id: int, 
     only = sql.SQL("only {}").format(raw_table(feed))
     condition = sql.SQL("_load_id = any({})").format(sql.Literal(gone))
     record_changed_days(conn, feed, days_in(conn, contract, only, condition), new_load_id)
-    names = [*contract.column_names, *([EXTRACT_DATE] if contract.has_extract_date else []), "_load_id"]
+    # as the table has them: unloading is also the way out where a contract has changed too far
+    names = [name for name, _, _ in columns_of(conn, raw_table(feed))]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     conn.execute(
         sql.SQL(

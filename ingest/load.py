@@ -252,8 +252,12 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
     old = ledger.loaded_file(conn, delivery.source_file)
     if old is not None and (skipped := _skip(conn, job, delivery, source, old)):
         return skipped
-    load_id = ledger.next_load_id(conn)
     extract_date = (delivery.extract_date or attempt.started_at.date()) if contract.has_extract_date else None
+    if old is not None and extract_date is not None and delivery.extract_date is None and old.loaded_on != extract_date:
+        kept_as = ledger.keep_extract(conn, contract.feed, delivery.source_file, old)
+        logger.info("%s: the extract of %s stays, as %s", delivery.source_file, old.loaded_on, kept_as)
+        old = None
+    load_id = ledger.next_load_id(conn)
     target = Target(contract, load_id, extract_date)
     stream = RecordStream(source, contract)
     attempt.watch.stream = stream

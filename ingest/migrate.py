@@ -198,7 +198,7 @@ def _old_column_fault(name: str, old_type: str) -> str:
         return "delivery: the rows of before are full extracts, one beside the other: keep delivery: full_extract"
     return (
         f"{name}: is not in the contract, and its values would be lost: keep it there as {old_type},"
-        " and nullable if files no longer have it"
+        " and nullable if files no longer have it; if files call it otherwise now, add that name to its aliases"
     )
 
 

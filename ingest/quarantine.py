@@ -45,7 +45,7 @@ def check_limit(
     ).fetchall()
     lines = [
         f"{rejected_count} of {record_count} records are refused; the contract tolerates"
-        f" {contract.max_reject_rate:.3g} of a file (max_reject_rate)"
+        f" {contract.max_reject_rate * 100:.3g} % of a file (max_reject_rate)"
     ]
     for line_number, column_name, reason, message in first:
         where = f"line {line_number}, column {column_name}" if column_name else f"line {line_number}"
@@ -87,7 +87,8 @@ def summarise(conn: psycopg.Connection, feeds: Sequence[str]) -> list[RejectSumm
             (array_agg(rejects.message order by line_number))[1]
         from raw._rejects as rejects
         inner join raw._loads as loads on rejects.load_id = loads.load_id
-        where rejects.replayed_at is null and loads.status = 'loaded' and rejects.feed = any(%s)
+        where rejects.replayed_at is null and rejects.discarded_at is null and loads.status = 'loaded'
+            and rejects.feed = any(%s)
         group by 1, 2, 3, 4
         order by 2, 6
         """,
@@ -104,7 +105,7 @@ def rejects_of(conn: psycopg.Connection, source_file: str) -> Iterator[Reject]:
             select line_number, column_name, reason, message, record
             from raw._rejects as rejects
             inner join raw._loads as loads on rejects.load_id = loads.load_id
-            where loads.source_file = %s and loads.status = 'loaded' and replayed_at is null
+            where loads.source_file = %s and loads.status = 'loaded' and replayed_at is null and discarded_at is null
             order by line_number
             """,
             [source_file],
@@ -130,6 +131,22 @@ def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> It
         yield from_utf8(text.getvalue().encode(), csv.encoding)
     for reject in rejects_of(conn, source_file):
         yield from_utf8(to_utf8(reject.record, csv.encoding) + b"\n", csv.encoding)
+
+
+def discard(conn: psycopg.Connection, source_file: str) -> int:
+    """Take a file's records out of quarantine without loading them: they were corrected and landed, or are not wanted.
+
+    They stay in raw._rejects, marked. Returns how many they are.
+    """
+    return conn.execute(
+        """
+        update raw._rejects as rejects set discarded_at = now()
+        from raw._loads as loads
+        where rejects.load_id = loads.load_id and loads.source_file = %s and loads.status = 'loaded'
+            and replayed_at is null and discarded_at is null
+        """,
+        [source_file],
+    ).rowcount
 
 
 def replay(conninfo: str, contract: Contract, *, run_id: str | None, source_file: str | None = None) -> list[Replayed]:

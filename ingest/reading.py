@@ -19,6 +19,15 @@ from ingest.records import MAX_RECORD_BYTES, RecordCutter, RecordReader, line_en
 from ingest.source import Source
 
 BLOCK_BYTES = 1 << 20
+# What files begin with that were given the wrong name, or another encoding than the contract says.
+_OTHER_KINDS = {
+    b"\x1f\x8b": "it is gzip; name it .csv.gz",
+    b"\x28\xb5\x2f\xfd": "it is zstd; name it .csv.zst",
+    b"PAR1": "it is Parquet; name it .parquet",
+    b"PK\x03\x04": "it is a zip archive or a spreadsheet; unpack it, or save it as CSV",
+    b"\xff\xfe": "it is UTF-16; say csv: {encoding: utf-16} in the contract",
+    b"\xfe\xff": "it is UTF-16; say csv: {encoding: utf-16} in the contract",
+}
 
 
 class RecordStream:
@@ -128,6 +137,9 @@ class RecordStream:
     def _read_header(self, start: bytes) -> tuple[list[str], bytes]:
         if not start:
             raise FileRefused("the file is empty (0 bytes): not even a header")
+        for mark, advice in _OTHER_KINDS.items():
+            if start.startswith(mark):
+                raise FileRefused(f"the file is no CSV in UTF-8: {advice}")
         text = start.decode("utf-8", "surrogateescape")
         rows = csv_module.reader(
             io.StringIO(text, newline=""), delimiter=self.csv.delimiter, quotechar=self.csv.quote, strict=True

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import connect
-from ingest.ddl import check_raw
 from ingest.errors import NothingLoaded
 
 
@@ -27,15 +26,13 @@ def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str |
         NothingLoaded: no file of that path is in raw.
     """
     started_at = datetime.now(UTC)
-    with connect(conninfo, contract) as conn:
-        check_raw(conn, contract)
-        with conn.transaction():
-            ledger.lock_path(conn, source_file)
-            old = ledger.loaded_file(conn, source_file)
-            if old is None:
-                raise NothingLoaded(f"{source_file}: no file of that name is loaded")
-            load_id = ledger.next_load_id(conn)
-            ledger.remove_load(conn, contract, old.load_id, load_id, "unloaded")
-            entry = ledger.Entry(contract.feed, source_file, None, 0, started_at, run_id)
-            ledger.record_removal(conn, load_id, entry)
+    with connect(conninfo, contract) as conn, conn.transaction():
+        ledger.lock_path(conn, source_file)
+        old = ledger.loaded_file(conn, source_file)
+        if old is None:
+            raise NothingLoaded(f"{source_file}: no file of that name is loaded")
+        load_id = ledger.next_load_id(conn)
+        ledger.remove_load(conn, contract, old.load_id, load_id, "unloaded")
+        entry = ledger.Entry(contract.feed, source_file, None, 0, started_at, run_id)
+        ledger.record_removal(conn, load_id, entry)
     return old.loaded_count

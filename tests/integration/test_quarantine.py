@@ -426,6 +426,9 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
     target = tmp_path / "bad.csv"
     code, output, errors = growth("rejects", "export", "sessions/a.csv", "--output", str(target))
     assert (code, output, target.read_text()) == (0, "", expected)
+    target.write_text("half corrected")
+    assert growth("rejects", "export", "sessions/a.csv", "--output", str(target))[0] == 1
+    assert target.read_text() == "half corrected"
 
     assert growth("rejects", "replay", "--path", "sessions/a.csv") == (
         *(1, ""),
