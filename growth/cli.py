@@ -97,6 +97,35 @@ def run(full_refresh: bool, feeds: list[str]) -> None:
 
 
 @cli.command()
+@click.option("--rollback", "roll_back", is_flag=True, help="Bring back the marts of before the last publication.")
+@click.option("--force", is_flag=True, help="Also where columns were removed or retyped (docs/runbooks).")
+def publish(roll_back: bool, force: bool) -> None:
+    """Publish the candidates that are built, if they pass every gate; or take the last publication back."""
+    from growth import dbt
+    from growth.publish import publish as publish_marts
+    from growth.rollback import rollback
+
+    warehouse = prepared()
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    if roll_back:
+        restored = rollback(warehouse, f"rollback {now}", force=force)
+        say(f"The marts are those of publication {restored.restored_publication_id} again.")
+        for mart in restored.left:
+            say(f"mart.{mart} did not exist then, and stays as it is.")
+        return
+    for layer in ("raw", *dbt.LAYERS):
+        result = dbt.check_layer(layer, warehouse)
+        for failure in result.failures:
+            say(dbt.describe(failure))
+        if not result.succeeded:
+            say(f"Nothing was published: gate {layer} failed. {result.error}".strip())
+            sys.exit(1)
+    publication = publish_marts(warehouse, f"publish {now}", dbt.mart_names(), force=force)
+    for mart, count in publication.row_counts.items():
+        say(f"mart.{mart}: {count:,} rows, {publication.changed_counts[mart]:,} changed")
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--users", default=2_000, show_default=True, type=click.IntRange(1), help="Users in the sample.")
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1), help="Days the sample covers.")
@@ -220,12 +249,13 @@ def sources(check: bool) -> None:
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
     from embedded.errors import EmbeddedError
+    from growth.mart_tables import PublishRefused
     from growth.warehouse import WarehouseUnusable
     from ingest.errors import IngestError
 
     try:
         cli()
-    except (EmbeddedError, IngestError, WarehouseUnusable, OSError) as error:
+    except (EmbeddedError, IngestError, PublishRefused, WarehouseUnusable, OSError) as error:
         say(f"growth: {error}")
         sys.exit(1)
     except psycopg.Error as error:

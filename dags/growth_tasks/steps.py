@@ -136,6 +136,7 @@ def publish_marts() -> dict[str, int]:
 
     publication = publish(warehouse(), get_current_context()["run_id"], mart_names())
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
+    log.info("rows changed: %s", publication.changed_counts)
     forget_removed_rows(warehouse())
     return publication.row_counts
 
