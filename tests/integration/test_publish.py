@@ -81,6 +81,7 @@ def test_analyst_reads_mart_and_dwh_and_nothing_else(pipeline: Pipeline) -> None
         "insert into raw.sessions values (1, now(), true, null, 1) returning 1",
         "select * from staging.stg_acquisition__sessions",
         "select * from mart_candidate.channel_attribution",
+        "create table mart_previous.mine (id int)",
         "delete from mart.channel_attribution returning 1",
         "create table dwh.mine (id int)",
     ):

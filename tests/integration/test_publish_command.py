@@ -1,0 +1,91 @@
+"""``growth publish`` as a user types it, on candidates that the models made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from support.candidates import Candidates
+from support.pipeline import Pipeline
+
+from growth.cli import main
+
+SESSION = "1,2024-01-05 10:00:00,true,PAID SEARCH"
+REGISTRATION = "1,2024-01-05 11:00:00"
+SUM = "select sum(registration_count)::int from mart.channel_attribution"
+Growth = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def growth(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Growth:
+    """Run a command; returns exit code and standard error."""
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["growth", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capfd.readouterr().err
+
+    return call
+
+
+def test_publish_passes_the_gates_first_and_rollback_takes_it_back(pipeline: Pipeline, growth: Growth) -> None:
+    code, text = growth("publish", "--rollback")
+    assert (code, text.count("\n")) == (1, 1)
+    assert "Nothing to roll back" in text
+    pipeline.land("sessions", "a.csv", [SESSION])
+    pipeline.land("conversions", "a.csv", [REGISTRATION])
+    pipeline.run()
+    pipeline.land("conversions", "b.csv", ["2,2024-01-06 11:00:00"])
+    pipeline.load()
+    pipeline.build()
+    mart = Candidates(pipeline.warehouse)
+    image = mart.image()
+
+    spoil = "update mart_candidate.channel_attribution set registration_count = registration_count + {}"
+    mart.execute(spoil.format(6))
+    code, text = growth("publish", "--force")
+    assert code == 1
+    assert "channel_attribution_labels_sum_to_registrations" in text
+    assert "Nothing was published: gate mart failed." in text
+    assert mart.image() == image, "byte for byte"
+
+    mart.execute(spoil.format(-6))
+    code, text = growth("publish")
+    assert code == 0, text
+    assert "mart.channel_attribution: 2 rows, 1 changed" in text
+    assert mart.query(SUM) == [(2,)]
+
+    code, text = growth("publish", "--rollback")
+    assert code == 0, text
+    assert "The marts are those of publication 1 again." in text
+    assert mart.query(SUM) == [(1,)]
+    assert mart.query("select split_part(run_id, ' ', 1) from mart.publications order by publication_id") == [
+        ("test",),
+        ("publish",),
+        ("rollback",),
+    ]
+
+
+def test_a_removed_column_is_published_by_force_once_no_view_uses_it(pipeline: Pipeline, growth: Growth) -> None:
+    pipeline.run()
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("alter table mart.channel_conversion add column note text")
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        conn.execute("create view public.notes as select note from mart.channel_conversion")
+    for options in (["publish"], ["publish", "--force"]):
+        code, text = growth(*options)
+        assert code == 1
+        assert "mart.channel_conversion.note is published, but mart_candidate.channel_conversion lacks it." in text
+        assert "public.notes" in text
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        conn.execute("drop view public.notes")
+    code, text = growth("publish", "--force")
+    assert code == 0, text
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        pipeline.query("select note from mart.channel_conversion", "analyst")
