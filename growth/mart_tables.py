@@ -46,6 +46,7 @@ select published.place as outgoing, coming.place as incoming
 from published full join coming using (hash, copy)
 where published.place is null or coming.place is null
 """
+INSERT = "insert into {target} ({columns}) select {incoming} from {source}"
 
 
 class PublishRefused(Exception):
@@ -128,7 +129,7 @@ def add_columns(conn: psycopg.Connection, difference: Fit) -> None:
 
 
 def write_over(conn: psycopg.Connection, source_schema: str, mart: str, before: Callable[[], None]) -> Written:
-    """Bring the rows of a published table to those of ``source_schema.mart``, touching only what differs.
+    """Bring the rows of a published table to those of ``source_schema.mart``, touching what differs (all, if most).
 
     Args:
         conn: inside the transaction of the publication.
@@ -149,13 +150,14 @@ def write_over(conn: psycopg.Connection, source_schema: str, mart: str, before: 
     assert row is not None
     if any(row):
         before()
-        delete = sql.SQL("delete from {target} using pg_temp.difference where {target}.ctid = outgoing")
-        conn.execute(delete.format(target=target))
-        insert = sql.SQL(
-            "insert into {target} ({columns}) select {incoming} from {source} "
-            "where ctid in (select incoming from pg_temp.difference) order by ctid"
-        )
-        conn.execute(insert.format(target=target, columns=columns, incoming=incoming, source=source))
+        delete = sql.SQL("delete from {}").format(target)
+        insert = sql.SQL(INSERT).format(target=target, columns=columns, incoming=incoming, source=source)
+        if row[0] < _row_count(conn, "mart", mart) / 2:
+            delete += sql.SQL(" using pg_temp.difference where {}.ctid = outgoing").format(target)
+            insert += sql.SQL(" where ctid in (select incoming from pg_temp.difference) order by ctid")
+        # else most rows differ, and writing all of them is faster
+        conn.execute(delete)
+        conn.execute(insert)
     return Written(_row_count(conn, "mart", mart), max(row))
 
 

@@ -58,7 +58,7 @@ def test_publish_passes_the_gates_first_and_rollback_takes_it_back(pipeline: Pip
     mart.execute(spoil.format(-6))
     code, text = growth("publish")
     assert code == 0, text
-    assert "mart.channel_attribution: 2 rows, 1 changed" in text
+    assert "mart.channel_attribution: 2 rows, 2 changed" in text  # the share of the other, too
     assert mart.query(SUM) == [(2,)]
 
     code, text = growth("publish", "--rollback")
