@@ -58,7 +58,8 @@ def plain_records(
     ]
     # COPY of Postgres 17 and older takes a line that holds only \. for the end.
     record = rb"(?!\\\.[\r\n])" + delimiter.join(fields) + re.escape(line_end)
-    return re.compile(rb"(?:" + record + rb")*+")
+    # Groups are not repeated possessively: early releases of Python 3.11 then keep part of a repetition that failed.
+    return re.compile(rb"(?:" + record + rb")*")
 
 
 def _field(
@@ -87,10 +88,10 @@ def _field(
         # characters are at most as many as bytes
         limit = None if column is None else column.max_length
         if limit is None:  # a run at a time: several times as quick as by character
-            choices += [unquoted + rb"*+", quote + inside + rb"*+(?:" + quote * 2 + inside + rb"*+)*+" + quote]
+            choices += [unquoted + rb"*+", quote + inside + rb"*+(?:" + quote * 2 + inside + rb"*+)*" + quote]
         else:
-            times = b"{0,%d}+" % min(limit, MAX_RECORD_BYTES)
-            choices += [unquoted + times, quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
+            times = b"{0,%d}" % min(limit, MAX_RECORD_BYTES)
+            choices += [unquoted + times + rb"+", quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
     return guard + (rb"(?:" + rb"|".join(choices) + rb")" if choices else rb"(?!)")
 
 
