@@ -72,7 +72,7 @@ def test_limit_of_bad_records_is_the_contracts(bench, large_file_bytes, bad_coun
     assert bench.value("select count(*) from raw._rejects") == in_quarantine
     if status == "refused":
         assert result.error.startswith(
-            "6 of 100 records are refused; the contract tolerates 0.05 of a file (max_reject_rate)\n"
+            "6 of 100 records are refused; the contract tolerates 5 % of a file (max_reject_rate)\n"
             '  line 2, column userid: wrong_type: invalid input syntax for type bigint: "0x"\n  line 21, column userid:'
         )
 
