@@ -92,8 +92,9 @@ def copy_records(
     stops_at_marker = conn.info.server_version < 180000
     with conn.cursor() as cursor:
         with cursor.copy(statement) as copy:
-            # A header, so that each stream of a file takes the same line end for the right one.
-            copy.write(b"-" + line_end)
+            # A header, so that each stream of a file takes the same line end for the right one. A letter: no contract
+            # can state one as its quote.
+            copy.write(b"x" + line_end)
             for chunk in chunks:
                 if stops_at_marker and b"\\." in chunk and _END_MARKER.search(chunk):
                     raise NeedsCare(r"a line that holds only \.")

@@ -82,6 +82,16 @@ def test_unloading_is_the_way_out_of_a_contract_that_changed_too_far(bench, larg
     assert bench.value("select count(*) from raw.sessions") == 0
 
 
+@SIZES
+@pytest.mark.parametrize("quote", ["-", "'", "*"])
+def test_any_quote_that_a_contract_may_state_loses_no_record(bench, quote, large_file_bytes):
+    bench.change_contract(csv={"quote": quote})
+    bench.land("sessions/a.csv", "7,2024/01/01,true,DIRECT", "8,2024/01/02,true,EMAIL", "9,2024/01/03,true,")
+    (result,) = bench.load(large_file_bytes=large_file_bytes)
+    assert (result.status, result.loaded_count, result.rejected_count) == ("loaded", 3, 0), result.error
+    assert bench.rows("select userid from raw.sessions order by 1") == [(7,), (8,), (9,)]
+
+
 def test_discarded_records_are_not_replayed(bench):
     bench.change_contract(max_reject_rate=0.9)
     bench.land("sessions/a.csv", "7,2024-01-01,true,DIRECT", "8,2024-01-01,maybe,DIRECT")
