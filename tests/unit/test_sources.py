@@ -46,10 +46,38 @@ def test_tables_columns_and_tests_follow_from_the_contract() -> None:
     assert (table["name"], table["description"]) == ("visits", "Visits.")
     assert table["config"]["meta"] == {"identity": "web", "user": "user_id", "event_time": "visited_on"}
     user_id, visited_on, device, load_id = table["columns"]
-    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint", "data_tests": ["not_null"]}
+    rows = {"feed": "visits", "event_time": "visited_on"}
+    required = [{"not_null": {"name": "not_null_visits_user_id", "arguments": rows}}]
+    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint", "data_tests": required}
     assert visited_on["description"] == "When: the day."
-    assert device["data_tests"] == [{"accepted_values": {"arguments": {"values": ["phone", "no"]}}}]
+    accepted, distribution = device["data_tests"]
+    assert accepted["accepted_values"]["arguments"] == {"values": ["phone", "no"]} | rows
+    assert distribution["distribution_holds"]["arguments"] == rows
+    of_table = {kind: test["arguments"] for each in table["data_tests"] for kind, test in each.items()}
+    assert of_table["loads_reconcile"] == of_table["volume_holds"] == rows
+    assert of_table["columns_match_contract"]["columns"] == {
+        **{"user_id": "bigint", "visited_on": "date", "device": "text", "_load_id": "bigint"}
+    }
+    assert of_table["newest_day_is_fresh"]["warn_after_days"] == 1
+    assert of_table["delivered_on_time"]["within_hours"] == 48
     assert load_id["name"] == "_load_id"
+
+
+def test_only_feeds_that_deliver_every_day_are_asked_for_days() -> None:
+    weekly = Contract.model_validate(contract().model_dump() | {"cadence": "weekly"})
+    texts = render_sources({"visits": weekly})[FILE]
+    assert "loads_reconcile" in texts
+    assert "no_day_missing" not in texts
+    assert "volume" not in texts
+
+
+def test_names_of_tests_fit_a_table() -> None:
+    feed = "v" * 40
+    texts = render_sources({feed: contract(feed)})
+    (source,) = yaml.safe_load(next(iter(texts.values())))["sources"]
+    tests = [test for each in source["tables"][0]["data_tests"] for test in each.values()]
+    assert max(len(test["name"]) for test in tests) == 63
+    assert len({test["name"] for test in tests}) == len(tests)
 
 
 def test_full_extract_is_dated_by_a_column_of_raw() -> None:

@@ -1,0 +1,170 @@
+{#
+    What is new to a gate, and what becomes of failing rows. See docs/data-quality.md.
+
+    A load is new until a model has consumed it (macros/changes.sql): gate_raw and gate_staging run before the models
+    do, so they judge the loads of this run, and those of an earlier run whose gate stopped them. The days of all other
+    loads are the feed's history. Days and loads are looked up first and rendered as literals, so that the tests read
+    raw through its index on time, never all of it.
+#}
+{% macro new_loads(feed) %}
+    {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
+    {%- set state_exists = run_query("select to_regclass('" ~ state('_consumed_loads') ~ "')").columns[0].values()[0] -%}
+    {%- set query -%}
+        select load_id from raw._loads as loads
+        where feed = '{{ feed }}' and status <> 'refused'
+        {%- if state_exists %}
+            and not exists (
+                select 1 from {{ state('_consumed_loads') }} as consumed where consumed.load_id = loads.load_id
+            )
+        {%- endif %}
+        order by load_id
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{# The same as the inside of `in (…)`. #}
+{% macro load_list(loads) %}{{ (loads or [-1]) | join(', ') }}{% endmacro %}
+
+{# Every day that new loads of a feed touched: a list of dates. #}
+{% macro touched_days(feed) %}
+    {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        select distinct event_date from raw._changed_days
+        where feed = '{{ feed }}' and load_id in ({{ load_list(new_loads(feed)) }}) order by event_date
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{# Days of the feed's history, as a subquery of one column, event_date. #}
+{% macro history_days(feed) -%}
+    select distinct event_date from raw._changed_days
+    where feed = '{{ feed }}' and load_id not in ({{ load_list(new_loads(feed)) }})
+{%- endmacro %}
+
+{#
+    Days that only new loads touched, as a subquery: event_date. Only those that were over when the last of their loads
+    began (a day that is still going on has no volume yet), and none of var excepted_days.
+#}
+{% macro new_days(feed) -%}
+    select days.event_date from raw._changed_days as days
+    inner join raw._loads as loads on days.load_id = loads.load_id
+    where
+        days.feed = '{{ feed }}'
+        and days.load_id in ({{ load_list(new_loads(feed)) }})
+        and days.event_date not in ({{ history_days(feed) }})
+        and days.event_date not in ({{ excepted_days(feed) }})
+    group by days.event_date
+    having days.event_date < max({{ utc_date('loads.started_at') }})
+{%- endmacro %}
+
+{% macro excepted_days(feed) -%}
+    {%- for day in var('excepted_days').get(feed, []) -%}
+        date '{{ day }}'{{ ', ' if not loop.last }}
+    {%- else -%}
+        date '-infinity'
+    {%- endfor -%}
+{%- endmacro %}
+
+{# New days of a feed, each with the same weekdays of the weeks before it that history has: a list of pairs of dates. #}
+{% macro days_to_compare(feed) %}
+    {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        with history as ({{ history_days(feed) }}),
+        fresh as ({{ new_days(feed) }})
+        select fresh.event_date, history.event_date
+        from fresh
+        inner join history
+            on
+                mod(fresh.event_date - history.event_date, 7) = 0
+                and fresh.event_date - history.event_date between 7 and 7 * {{ var('compared_weeks') }}
+        where
+            (
+                select count(*) from history as earlier where earlier.event_date < fresh.event_date
+            ) >= {{ var('history_min_days') }}
+        order by 1, 2
+    {%- endset -%}
+    {%- do return(run_query(query).rows | list) -%}
+{% endmacro %}
+
+{# Whether an instant (or a date) lies on one of the days, as ranges of literals, which reach an index on it. #}
+{% macro on_days(instant, days) -%}
+    {%- set ranges = [] -%}
+    {%- for day in days | unique | sort -%}
+        {%- set follows = ranges and ranges[-1][1].toordinal() + 1 == day.toordinal() -%}
+        {%- do ranges.append([ranges.pop()[0] if follows else day, day]) -%}
+    {%- endfor -%}
+    (
+    {%- for range in ranges -%}
+        ({{ instant }} >= timestamptz '{{ range[0] }} 00:00:00+00'
+        and {{ instant }} < timestamptz '{{ range[1] }} 00:00:00+00' + interval '1 day')
+        {{- ' or ' if not loop.last }}
+    {%- else -%}
+        false
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# A condition that keeps a test to the days that new loads touched; without a feed it keeps everything. #}
+{% macro on_touched_days(feed, instant) -%}
+    {{ on_days(instant, touched_days(feed)) if feed else 'true' }}
+{%- endmacro %}
+
+{#
+    Days whose rows a model of the dwh may have built in this run: those of loads since a day before the last
+    publication (all loads before the first), as far as the model has consumed every load that touched them.
+#}
+{% macro built_days(feed, model_name) %}
+    {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
+    {%- set state_exists = run_query("select to_regclass('" ~ state('_consumed_loads') ~ "')").columns[0].values()[0] -%}
+    {%- if not state_exists -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        select days.event_date from raw._changed_days as days
+        inner join raw._loads as loads on days.load_id = loads.load_id
+        left join {{ state('_consumed_loads') }} as consumed
+            on days.load_id = consumed.load_id and consumed.model = '{{ model_name }}'
+        where days.feed = '{{ feed }}'
+        group by days.event_date
+        having
+            count(*) = count(consumed.load_id)
+            and max(loads.finished_at) > coalesce(
+                (select max(published_at) from mart.publications), timestamptz '-infinity'
+            ) - interval '1 day'
+        order by days.event_date
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{#
+    On-run-end: a failed test's rows stay in schema dq_failures until the test passes or they are older than var
+    dq_failure_days. dbt makes a table for every test; those without rows go at once. What was kept when stands in the
+    comment of the table, since Postgres does not know when it made one.
+#}
+{% macro keep_failures(results) %}
+    {%- if not execute or flags.WHICH not in ('test', 'build') -%}{%- do return('') -%}{%- endif -%}
+    {%- set schema = generate_schema_name('dq_failures', none) | trim -%}
+    {%- set drops = [] -%}
+    {%- for result in results
+        if result.node.resource_type == 'test' and result.node.relation_name and result.status in ('pass', 'fail', 'warn')
+    %}
+        {%- if result.failures %}
+            comment on table {{ result.node.relation_name }}
+            is '{{ modules.datetime.datetime.utcnow().isoformat(timespec="seconds") }}Z {{ result.node.name }}';
+        {%- else -%}
+            {%- do drops.append(result.node.relation_name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set query -%}
+        select '"{{ schema }}"."' || relname || '"' from pg_class
+        where
+            relnamespace = to_regnamespace('{{ schema }}') and relkind = 'r'
+            and case
+                when obj_description(oid, 'pg_class') ~ '^\d{4}-\d\d-\d\dT[0-9:]{8}Z '
+                    then cast(split_part(obj_description(oid, 'pg_class'), ' ', 1) as timestamptz)
+                        < now() - {{ var('dq_failure_days') }} * interval '1 day'
+            end
+    {%- endset -%}
+    {%- do drops.extend(run_query(query).columns[0].values()) -%}
+    {%- if drops %}
+        drop table if exists {{ drops | join(', ') }}
+    {%- endif -%}
+{% endmacro %}

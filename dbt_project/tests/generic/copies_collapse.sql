@@ -1,0 +1,33 @@
+{#
+    On the days that new loads touched, staging has as many rows as raw has different ones: copies fall, nothing else.
+    Of text_columns the spelling (case, white space around) makes no difference.
+#}
+{% test copies_collapse(model, feed, source, instant, event_time, columns, text_columns=[]) %}
+{{ config(tags=['critical']) }}
+with there as (
+    select event_date, count(*) as row_count
+    from (
+        select distinct
+            {{ utc_date(event_time) }} as event_date,
+            {{ columns | join(', ') }}
+            {%- for column in text_columns %}, upper({{ clean_text(column) }}) as {{ column }}{% endfor %}
+        from {{ source }}
+        where {{ on_touched_days(feed, event_time) }}
+    ) as different
+    group by event_date
+),
+here as (
+    select event_date, count(*) as row_count
+    from (
+        select {{ utc_date(instant) }} as event_date from {{ model }} where {{ on_touched_days(feed, instant) }}
+    ) as events
+    group by event_date
+)
+select
+    coalesce(here.event_date, there.event_date) as event_date,
+    coalesce(here.row_count, 0) as row_count,
+    coalesce(there.row_count, 0) as expected_count
+from here
+full outer join there on here.event_date = there.event_date
+where coalesce(here.row_count, 0) <> coalesce(there.row_count, 0)
+{% endtest %}

@@ -1,0 +1,10 @@
+{# No new load touches a day more than var late_days before the newest day of history: a wrong date, or old data. #}
+{% test few_late_days(model, feed) %}
+{{ config(tags=['warning'], severity='warn') }}
+with history as ({{ history_days(feed) }})
+select load_id, event_date from raw._changed_days
+where
+    feed = '{{ feed }}' and load_id in ({{ load_list(new_loads(feed)) }})
+    and (select count(*) from history) >= {{ var('history_min_days') }}
+    and event_date < (select max(history.event_date) from history) - {{ var('late_days') }}
+{% endtest %}

@@ -1,0 +1,16 @@
+{# The model has consumed every load that the newest dbt run froze and that is still in raw: none was passed over. #}
+{% test loads_are_consumed(model) %}
+{{ config(tags=['critical']) }}
+select loads.load_id, loads.feed, loads.source_file
+from raw._loads as loads
+where
+    loads.load_id = any(
+        coalesce(
+            (select load_ids from {{ state('_batches') }} order by started_at desc limit 1), cast('{}' as bigint [])
+        )
+    )
+    and not exists (
+        select 1 from {{ state('_consumed_loads') }} as consumed
+        where consumed.model = '{{ model.identifier }}' and consumed.load_id = loads.load_id
+    )
+{% endtest %}

@@ -1,0 +1,29 @@
+{#
+    No day is missing between the feed's history and its newest new day. A day is expected when history has at least
+    var history_min_days, and each of the four weeks before had its weekday: feeds that rest on Sundays may.
+    A first load is never judged; days of var excepted_days are not either.
+#}
+{% test no_day_missing(model, feed) %}
+{{ config(tags=['critical']) }}
+with history as ({{ history_days(feed) }}),
+fresh as (
+    select distinct event_date from raw._changed_days
+    where feed = '{{ feed }}' and load_id in ({{ load_list(new_loads(feed)) }})
+),
+known as (select event_date from history union select event_date from fresh),
+span as (
+    select
+        (select max(event_date) from history) + 1 as first_date,
+        (select max(event_date) from fresh) - 1 as last_date
+    where (select count(*) from history) >= {{ var('history_min_days') }}
+),
+calendar as (select {{ date_spine('first_date', 'last_date', 'event_date') }} from span)
+select calendar.event_date as missing_date from calendar
+where
+    calendar.event_date not in (select known.event_date from known)
+    and calendar.event_date not in ({{ excepted_days(feed) }})
+    and (
+        select count(*) from known
+        where calendar.event_date - known.event_date in (7, 14, 21, 28)
+    ) = 4
+{% endtest %}
