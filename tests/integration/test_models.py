@@ -147,7 +147,7 @@ def test_dev_builds_apart_and_never_touches_what_readers_see(
     result = dbt.invoke(["build", "--quiet", "--exclude-resource-type", "unit_test"], pipeline.warehouse, target="dev")
     assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
     added = {schema for (schema,) in pipeline.query(schemas)} - {schema for (schema,) in before}
-    assert added == {"dev_ada_dwh", "dev_ada_mart_candidate"}
+    assert added == {"dev_ada_dq_failures", "dev_ada_dwh", "dev_ada_mart_candidate"}
     assert pipeline.query("select count(*) from dev_ada_dwh.fct_sessions") == [(2,)]
     assert pipeline.marts() == marts
     pipeline.run()  # what dev consumed is still news to prod

@@ -41,7 +41,10 @@ def test_a_users_view_survives_a_failed_gate_and_follows_a_good_run(pipeline: Pi
         )
     result = dbt.check_layer("mart", pipeline.warehouse)
     assert not result.succeeded
-    assert [failure.name for failure in result.failures] == ["channel_attribution_labels_sum_to_registrations"]
+    assert [failure.name for failure in result.failures] == [
+        "acquisition_daily_agrees_with_channel_attribution",
+        "channel_attribution_labels_sum_to_registrations",
+    ]
     text = dbt.describe(result.failures[0])
     assert "1 failing rows" in text
     assert pipeline.query(result.failures[0].query), "the SQL in the log shows the failing rows"
