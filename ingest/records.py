@@ -70,7 +70,7 @@ def _without_quoted_fields(text: bytes, csv: CsvFormat) -> bytes:
     edge = delimiter + rb"\r\n"
     opening = quote + rb"(?<![^" + edge + rb"]" + quote + rb")"
     closing = quote + rb"(?![^" + edge + rb"])|\Z"  # the end of the text may lie within a field
-    return re.sub(opening + inside + rb"(?:" + quote * 2 + inside + rb")*+(?:" + closing + rb")", b"", text)
+    return re.sub(opening + inside + rb"(?:" + quote * 2 + inside + rb")*(?:" + closing + rb")", b"", text)
 
 
 class RecordCutter:
