@@ -14,7 +14,10 @@ from growth.settings import Warehouse
 from ingest import ledger
 
 # Also the states of developers' own schemas: their incremental models want to see who went, too.
-STATES = "select relnamespace::regnamespace::text from pg_class where relname = '_consumed_loads' and relkind = 'r'"
+STATES = """
+select nspname from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+where relname = '_consumed_loads' and relkind = 'r'
+"""
 WAITING = """
 exists (
     select from (select distinct model from {schema}._consumed_loads) as models
