@@ -23,7 +23,7 @@ BLOCK_BYTES = 1 << 20
 _OTHER_KINDS = {
     b"\x1f\x8b": "it is gzip; name it .csv.gz",
     b"\x28\xb5\x2f\xfd": "it is zstd; name it .csv.zst",
-    b"PAR1": "it is Parquet; name it .parquet",
+    b"PAR1\x15": "it is Parquet; name it .parquet",
     b"PK\x03\x04": "it is a zip archive or a spreadsheet; unpack it, or save it as CSV",
     b"\xff\xfe": "it is UTF-16; say csv: {encoding: utf-16} in the contract",
     b"\xfe\xff": "it is UTF-16; say csv: {encoding: utf-16} in the contract",

@@ -111,6 +111,7 @@ def test_discarded_records_are_not_replayed(bench):
     [
         (b"\x1f\x8b\x08\x00", "name it .csv.gz"),
         (b"PK\x03\x04....", "zip archive or a spreadsheet"),
+        (b"PAR1\x15\x04", "name it .parquet"),
         ("userid,time_started\n".encode("utf-16"), "encoding: utf-16"),
     ],
 )
