@@ -215,7 +215,7 @@ class Contract(_Strict):
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The header that a delivered file must have."""
+        """The columns in the contract's order: that of the fields of a file without a header."""
         return tuple(column.name for column in self.columns)
 
     @property

@@ -294,18 +294,17 @@ def forget_removed(conn: psycopg.Connection, feed: str, load_ids: Sequence[int])
         [removed_table(feed).as_string(conn)],
     ).fetchall()
     for name, load_id in detached:
-        if load_id in set(gone):
+        if load_id in gone:
             conn.execute(sql.SQL("drop table {}").format(sql.Identifier(SCHEMA, name)))
     conn.execute(sql.SQL("delete from only {} where _load_id = any(%s)").format(removed_table(feed)), [gone])
 
 
-def load_tables(conn: psycopg.Connection, feed: str, load_id: int | None = None) -> list[sql.Identifier]:
-    """The tables of a load, or of all loads of a feed: attached or not."""
-    number = r"\d+" if load_id is None else str(load_id)
+def load_tables(conn: psycopg.Connection, feed: str, load_id: int) -> list[sql.Identifier]:
+    """The tables of a load, attached or not."""
     names = conn.execute(
         "select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'r' and relname ~ %s"
         " order by relname",
-        [SCHEMA, rf"^{feed}_load_{number}_\d+$"],
+        [SCHEMA, rf"^{feed}_load_{load_id}_\d+$"],
     )
     return [sql.Identifier(SCHEMA, name) for (name,) in names]
 
