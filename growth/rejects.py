@@ -23,7 +23,7 @@ HEADERS = ("file", "reason", "column", "records", "first line", "first message")
 
 @click.group()
 def rejects() -> None:
-    """Records that were refused: list, show, export and replay them."""
+    """Records that were refused: list, show, export, replay and discard them."""
 
 
 @rejects.command(name="list")
