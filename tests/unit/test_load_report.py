@@ -1,0 +1,25 @@
+"""What a load says while it reads long files."""
+
+from __future__ import annotations
+
+from growth.load import LOG_SECONDS, ProgressReport, describe_progress
+from ingest.results import LoadProgress
+
+
+def progress(seconds: float, read_bytes: int = 25_000_000, source_file: str = "sessions/a.csv") -> LoadProgress:
+    return LoadProgress("sessions", source_file, read_bytes, 100_000_000, 1_234_567, seconds)
+
+
+def test_a_line_has_records_share_speed_and_time_left() -> None:
+    assert describe_progress(progress(5)) == ("sessions/a.csv: 1,234,567 records, 25% of 100 MB, 5 MB/s, 15 s left")
+    assert "0% of 100 MB, 0 MB/s, 0 s left" in describe_progress(progress(0, 0)), "nothing is known yet"
+
+
+def test_a_log_has_a_line_a_file_now_and_then() -> None:
+    said: list[str] = []
+    report = ProgressReport(said.append)
+    for seconds in (1, LOG_SECONDS, LOG_SECONDS + 1, 2 * LOG_SECONDS):
+        report(progress(seconds))
+    report(progress(LOG_SECONDS, source_file="sessions/b.csv"))
+    report.clear()
+    assert [line.split(":")[0] for line in said] == ["sessions/a.csv", "sessions/a.csv", "sessions/b.csv"]
