@@ -14,13 +14,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from growth.dbt import LAYERS, TAGS
 from growth.settings import PROJECT_ROOT, growth_home
 
-TAGS = ("critical", "warning", "freshness")
-GATES = ("raw", "staging", "dwh", "mart", "none")
+GATES = ("raw", *LAYERS, "none")
 DOCUMENT = PROJECT_ROOT / "docs" / "data-quality.md"
 BEGIN, END = "<!-- checks: written by `python -m growth.checks` -->\n", "<!-- end of checks -->\n"
-LAYER_TAGS = ("staging", "dwh", "mart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def _check(test: dict[str, Any], nodes: dict[str, Any]) -> Check:
     kind = (test.get("test_metadata") or {}).get("name", "singular")
     of = attached or next(iter(parents), None)
     column = f".{test['column_name']}" if test.get("column_name") else ""
-    layers = [_layer(node) for node in parents] + [tag for tag in LAYER_TAGS if tag in test["tags"]]
+    layers = [_layer(node) for node in parents] + [tag for tag in LAYERS if tag in test["tags"]]
     gate = "none" if "freshness" in tags else max(layers, key=GATES.index, default="none")
     name = f"{_schema(of)}{of['name']}{column}" if of else ""
     return Check(test["name"], kind, name, ",".join(tags), str(test["config"]["severity"]).lower(), gate)
@@ -103,7 +102,7 @@ def _check(test: dict[str, Any], nodes: dict[str, Any]) -> Check:
 def _layer(node: dict[str, Any]) -> str:
     if node["resource_type"] == "source":
         return "raw"
-    return next((tag for tag in LAYER_TAGS if tag in node["tags"]), "staging")
+    return next((tag for tag in LAYERS if tag in node["tags"]), "staging")
 
 
 def _schema(node: dict[str, Any]) -> str:

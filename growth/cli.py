@@ -102,6 +102,7 @@ def run(full_refresh: bool, feeds: list[str]) -> None:
 def publish(roll_back: bool, force: bool) -> None:
     """Publish the candidates that are built, if they pass every gate; or take the last publication back."""
     from growth import dbt
+    from growth.gate_results import run_gate
     from growth.publish import publish as publish_marts
     from growth.rollback import rollback
 
@@ -113,14 +114,15 @@ def publish(roll_back: bool, force: bool) -> None:
         for mart in restored.left:
             say(f"mart.{mart} did not exist then, and stays as it is.")
         return
+    run_id = f"publish {now}"
     for layer in ("raw", *dbt.LAYERS):
-        result = dbt.check_layer(layer, warehouse)
+        result = run_gate(layer, warehouse, run_id)
         for failure in result.failures:
             say(dbt.describe(failure))
         if not result.succeeded:
             say(f"Nothing was published: gate {layer} failed. {result.error}".strip())
             sys.exit(1)
-    publication = publish_marts(warehouse, f"publish {now}", dbt.mart_names(), force=force)
+    publication = publish_marts(warehouse, run_id, dbt.mart_names(), force=force)
     for mart, count in publication.row_counts.items():
         say(f"mart.{mart}: {count:,} rows, {publication.changed_counts[mart]:,} changed")
 

@@ -17,6 +17,8 @@ from typing import Any
 from growth.settings import PROJECT_ROOT, Warehouse, growth_home
 
 LAYERS = ("staging", "dwh", "mart")
+# What a test is for; each has one of them (docs/data-quality.md).
+TAGS = ("critical", "warning", "freshness")
 LOST_CONNECTION = (
     "could not connect",
     "connection refused",
@@ -43,13 +45,28 @@ class NodeFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What became of one data test: ``row_count`` is its failing rows, None where it could not run."""
+
+    name: str
+    kind: str
+    tag: str
+    severity: str
+    status: str
+    row_count: int | None
+    kept_in: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class DbtResult:
-    """What one dbt command did; ``node_count`` is the models or tests that ran."""
+    """What one dbt command did; ``node_count`` is the models or tests that ran, ``checks`` are the data tests."""
 
     succeeded: bool
     node_count: int
     failures: tuple[NodeFailure, ...]
     error: str
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def lost_connection(self) -> bool:
@@ -89,7 +106,8 @@ def invoke(arguments: Sequence[str], warehouse: Warehouse, target: str = "prod")
         outcome = dbtRunner().invoke(list(arguments))
     results = list(getattr(outcome.result, "results", None) or [])
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
-    return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""))
+    checks = tuple(_check(result) for result in results if result.node.resource_type == "test")
+    return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""), checks)
 
 
 def run_layer(layer: str, warehouse: Warehouse, *, full_refresh: bool = False, target: str = "prod") -> DbtResult:
@@ -129,6 +147,21 @@ def describe(failure: NodeFailure) -> str:
     if failure.kept_in:
         kept = f"They are kept: select * from {failure.kept_in}\nFound by:"  # noqa: S608 (for a log)
     return f"{failure.status.upper()} {failure.name}: {failure.row_count} failing rows. {kept}\n{failure.query}"
+
+
+def _check(result: Any) -> CheckResult:
+    node, status = result.node, str(result.status)
+    ran = status in ("pass", "warn", "fail")
+    return CheckResult(
+        name=node.name,
+        kind=getattr(getattr(node, "test_metadata", None), "name", "singular"),
+        tag=",".join(sorted(set(node.tags) & set(TAGS))),
+        severity=str(node.config.severity).lower(),
+        status=status,
+        row_count=int(result.failures or 0) if ran else None,
+        kept_in=_relation(node) if ran and result.failures else "",
+        seconds=result.execution_time,
+    )
 
 
 def _failure(result: Any) -> NodeFailure:

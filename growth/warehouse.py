@@ -8,6 +8,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
@@ -22,43 +23,6 @@ SCHEMAS = {
 }
 # role → the schemas it may read, tables to come included
 READERS = {"transform": ("raw",), "analyst": ("dwh", "mart")}
-
-# mart_previous: rows of before the last publication, for those who roll it back and not for readers
-PUBLICATIONS = """
-create schema if not exists mart_previous;
-create table if not exists mart.publications (
-    publication_id bigint generated always as identity primary key,
-    run_id text not null,
-    published_at timestamptz not null default now(),
-    as_of_date date,
-    rules_version text not null,
-    row_counts jsonb not null
-);
-do $$
-begin
-    -- looked up first: alter table would lock readers out, even to find that there is nothing to add
-    if not exists (
-        select from pg_attribute where attrelid = 'mart.publications'::regclass and attname = 'changed_counts'
-    ) then
-        alter table mart.publications
-        add column if not exists changed_counts jsonb,
-        add column if not exists is_rollback boolean not null default false,
-        add column if not exists restored_publication_id bigint;
-    end if;
-end;
-$$;
-comment on table mart.publications is 'One row per publication of the marts.';
-comment on column mart.publications.publication_id is 'Grows with each publication.';
-comment on column mart.publications.published_at is 'When the marts changed.';
-comment on column mart.publications.run_id is 'Run of the DAG that published.';
-comment on column mart.publications.as_of_date is 'Newest loaded day.';
-comment on column mart.publications.rules_version is 'Fingerprint of the attribution rules that labelled it.';
-comment on column mart.publications.row_counts is 'Rows per mart.';
-comment on column mart.publications.changed_counts is
-'Fewest rows to insert, update and delete that lead from the rows of before to these, per mart; null if unknown.';
-comment on column mart.publications.is_rollback is 'Whether rows of an earlier publication were restored.';
-comment on column mart.publications.restored_publication_id is 'Of a rollback: the publication whose rows are back.'
-"""
 
 
 class WarehouseUnusable(Exception):
@@ -93,7 +57,7 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
     with psycopg.connect(warehouse.conninfo()) as conn:
         changes = ensure_raw(conn, contracts)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
-        conn.execute(PUBLICATIONS)
+        ensure_operations(conn)
     return changes
 
 

@@ -29,6 +29,25 @@ COLUMNS = {
         "paid_session_count": "bigint",
         "registration_count": "bigint",
     },
+    "mart.load_history": {
+        "feed": "text",
+        "source_file": "text",
+        "status": "text",
+        "record_count": "bigint",
+        "loaded_count": "bigint",
+        "rejected_count": "bigint",
+        "error": "text",
+        "run_id": "text",
+    },
+    "mart.reject_summary": {"feed": "text", "load_date": "date", "reason": "text", "record_count": "bigint"},
+    "mart.gate_results": {
+        "run_id": "text",
+        "gate": "text",
+        "check_name": "text",
+        "severity": "text",
+        "status": "text",
+        "failing_row_count": "bigint",
+    },
     "mart.publications": {"run_id": "text", "as_of_date": "date", "rules_version": "text", "row_counts": "jsonb"},
     "dwh.dim_dates": {"calendar_date": "date"},
     "dwh.dim_channels": {"channel": "text"},
@@ -102,7 +121,7 @@ def test_tables_and_columns_carry_their_descriptions(pipeline: Pipeline) -> None
     bare = pipeline.query(
         """
         select relname, attname from pg_class inner join pg_attribute on pg_class.oid = attrelid
-        where relnamespace = 'mart'::regnamespace and relkind = 'r' and attnum > 0
+        where relnamespace = 'mart'::regnamespace and relkind in ('r', 'v') and attnum > 0
             and (obj_description(pg_class.oid, 'pg_class') is null or col_description(attrelid, attnum) is null)
         """
     )

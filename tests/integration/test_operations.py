@@ -1,0 +1,80 @@
+"""The operations marts tell what happened, also when nothing was published, and show nothing of a record."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from support.pipeline import Pipeline
+
+from growth import dbt, gate_results
+from growth.load import load
+from growth.settings import PROJECT_ROOT, feeds_folder
+from ingest.contract import load_contracts
+from ingest.unload import unload
+
+SECRET = "bob@example.com"
+
+
+def take_out(pipeline: Pipeline, source_file: str) -> None:
+    contract = load_contracts(feeds_folder())[source_file.split("/")[0]]
+    unload(pipeline.warehouse.conninfo("ingest"), contract, source_file, run_id="take out")
+
+
+def test_operations_marts_follow_every_load_and_gate_without_a_publication(pipeline: Pipeline) -> None:
+    good = [f"{user},2024-01-01 00:00:00,true,DIRECT" for user in range(40)]
+    pipeline.land("sessions", "some.csv", [*good, f"{SECRET},2024-01-01 00:00:00,true,DIRECT"])
+    pipeline.land("sessions", "none.csv", [f"{SECRET},2024-01-01 00:00:00,true,DIRECT"])
+    pipeline.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
+    load(pipeline.warehouse, ["sessions"], "test", print)
+    take_out(pipeline, "sessions/future.csv")
+    history = "select source_file, status, record_count, loaded_count, rejected_count, run_id from mart.load_history"
+    assert pipeline.query(f"{history} order by 1", "analyst") == [
+        ("sessions/future.csv", "unloaded", 1, 1, 0, "test"),
+        ("sessions/none.csv", "refused", 0, 0, 0, "test"),
+        ("sessions/some.csv", "loaded", 41, 40, 1, "test"),
+    ]
+    summary = "select feed, reason, record_count, waiting_count, replayed_count from mart.reject_summary"
+    assert pipeline.query(summary, "analyst") == [("sessions", "wrong_type", 1, 1, 0)]
+    for name in ("load_history", "reject_summary"):
+        shown = str(pipeline.query(f"select * from mart.{name}", "analyst"))
+        assert "bob" not in shown
+    assert "1 of 1 records" in str(pipeline.query("select error from mart.load_history", "analyst"))
+
+
+def test_gate_results_are_kept_whether_the_gate_opens_or_not(pipeline: Pipeline) -> None:
+    pipeline.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
+    pipeline.load()
+    assert not gate_results.run_gate("raw", pipeline.warehouse, "run 1").succeeded
+    results = {result.check_name: result for result in gate_results.of_run(pipeline.warehouse, "run 1")}
+    failed = results["events_not_in_future_sessions"]
+    assert (failed.gate, failed.kind, failed.tag) == ("raw", "events_not_in_future", "critical")
+    assert (failed.severity, failed.status, failed.failing_row_count) == ("error", "fail", 1)
+    assert failed.kept_in == "dq_failures.events_not_in_future_sessions"
+    passed = results["not_null_sessions_userid"]
+    assert (passed.status, passed.failing_row_count, passed.kept_in) == ("pass", 0, "")
+
+    take_out(pipeline, "sessions/future.csv")
+    assert gate_results.run_gate("raw", pipeline.warehouse, "run 1").succeeded
+    again = gate_results.of_run(pipeline.warehouse, "run 1")
+    assert {result.status for result in again} == {"pass"}, "another try of the run takes the place of the first"
+    assert {result.check_name for result in again} == set(results)
+
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.gate_results set checked_at = now() - interval '401 days'")
+    gate_results.record(pipeline.warehouse, "run 2", "raw", dbt.DbtResult(True, 0, (), ""))
+    assert pipeline.query("select count(*) from mart.gate_results", "analyst") == [(0,)]
+
+
+def test_operations_marts_are_made_once_and_are_for_readers_to_read(pipeline: Pipeline) -> None:
+    oids = "select array_agg(oid::int order by oid) from pg_class where relnamespace = 'mart'::regnamespace"
+    before = pipeline.query(oids)
+    with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as reader:
+        reader.execute("select count(*) from mart.load_history")
+        pipeline.prepare()  # does not wait for the reader
+    assert pipeline.query(oids) == before
+    with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn, pytest.raises(psycopg.errors.Error):
+        conn.execute("delete from mart.gate_results")
+    for query in re.findall(r"```sql\n(.*?)```", (PROJECT_ROOT / "docs" / "operations.md").read_text(), re.DOTALL):
+        pipeline.query(query, "analyst")
