@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load docs lock clean
+.PHONY: help demo up down test test-kill lint format bench bench-load docs deps lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -27,7 +27,8 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 
 up: ## With Docker: start the stack and wait until every service is healthy
 	docker compose up --build --detach --wait --wait-timeout 300
-	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst)"
+	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst),"
+	@echo "reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
@@ -55,10 +56,11 @@ bench: bench-load ## Everything that is measured: bench-load
 bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
 	.venv/bin/python -m bench.load $(ARGS)
 
-docs: .venv/installed ## Write the dbt docs (models, columns, lineage) to reports/dbt-docs
-	$(GROWTH) dbt docs generate --static --target prod
-	@mkdir -p reports/dbt-docs && cp "$${GROWTH_HOME:-.growth}/dbt/target-prod/static_index.html" reports/dbt-docs/index.html
-	@echo "Open reports/dbt-docs/index.html"
+docs: .venv/installed ## Write the dbt docs, and Elementary's report where its package is in use, to reports/
+	$(GROWTH) report
+
+deps: .venv/installed ## Get the dbt packages of Elementary's report from dbt's hub (docs/elementary.md)
+	$(GROWTH) deps
 
 lock: .venv/installed-dev ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""# growth_daily: landed files → raw → staging → dwh → mart
+"""# growth_daily: landed files → raw → staging → dwh → mart → report
 
 Loads what has landed since the last run, builds the layers and publishes the marts.
 
@@ -7,6 +7,9 @@ the published marts stay as they were; its log names the test, how many rows fai
 
 **Refused files.** A file that does not match its contract fails its feed's load task; the other files of the load stay.
 
+**Report.** Whatever becomes of the run, its last task writes the dbt docs, Elementary's report and an index of both
+(docs/elementary.md). Without the Elementary package it is skipped, and says how to get it.
+
 **Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
 
 **If it fails:** read the failed task's log, then docs/runbooks/growth_daily.md.
@@ -14,6 +17,7 @@ the published marts stay as they were; its log names the test, how many rows fai
 
 import pendulum
 from airflow.sdk import DAG, Param, chain
+from growth_tasks.report import render_report
 from growth_tasks.steps import RETRY_LOST_CONNECTIONS, gate, load_feeds, publish_marts, run_layer
 
 with DAG(
@@ -31,4 +35,4 @@ with DAG(
     tags=["growth"],
 ):
     layers = [task for layer in ("staging", "dwh", "mart") for task in (run_layer(layer), gate(layer))]
-    chain(load_feeds(), gate("raw"), *layers, publish_marts())
+    chain(load_feeds(), gate("raw"), *layers, publish_marts(), render_report())

@@ -37,7 +37,11 @@ class Check:
 def read_checks(manifest: dict[str, Any]) -> list[Check]:
     """Every data test of the project; ``tag`` is what it has of ``TAGS``, by name, with commas between."""
     nodes = {**manifest["nodes"], **manifest["sources"]}
-    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    tests = [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["package_name"] == "growth" and "elementary" not in node["tags"]
+    ]
     return sorted((_check(test, nodes) for test in tests), key=lambda check: (GATES.index(check.gate), check.name))
 
 

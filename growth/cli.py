@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from growth import table
+from growth import packages, table
 from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
@@ -93,6 +93,8 @@ def run(full_refresh: bool, feeds: list[str]) -> None:
         if not delivered_files(warehouse):
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
         say(last_publication(warehouse))
+        if not packages.elementary_version():
+            say(packages.ABSENT)
     sys.exit(code)
 
 
@@ -214,6 +216,33 @@ def down(purge: bool) -> None:
     say("Stopped, and all data deleted." if purge else "Stopped.")
 
 
+@cli.command()
+@click.option("--index-only", is_flag=True, help="Only the index page, without a warehouse.")
+def report(index_only: bool) -> None:
+    """Write the report pages: dbt docs, Elementary's report where its package is in use, and an index of both."""
+    from growth import elementary, reports
+
+    if index_only:
+        say(f"Open {reports.write_index()}")
+        return
+    warehouse = prepared()
+    reports.write_docs(warehouse)
+    if packages.elementary_version():
+        elementary.prepare(warehouse)
+        elementary.update(warehouse)
+        elementary.write_report(warehouse)
+    else:
+        say(packages.ABSENT)
+    say(f"Open {reports.write_index(warehouse)}")
+
+
+@cli.command()
+def deps() -> None:
+    """Get the dbt packages of Elementary's report from dbt's hub; docs/elementary.md says how to bring them by hand."""
+    version = packages.fetch()
+    say(f"Elementary {version} is in {packages.real_folder()}; the next run writes its report.")
+
+
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def dbt(arguments: Sequence[str]) -> None:
@@ -251,13 +280,19 @@ def sources(check: bool) -> None:
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
     from embedded.errors import EmbeddedError
+    from growth.elementary import ReportFailed
     from growth.mart_tables import PublishRefused
+    from growth.packages import PackagesUnavailable
+    from growth.reports import DocsFailed
     from growth.warehouse import WarehouseUnusable
     from ingest.errors import IngestError
 
     try:
         cli()
-    except (EmbeddedError, IngestError, PublishRefused, WarehouseUnusable, OSError) as error:
+    except (
+        *(EmbeddedError, IngestError, PublishRefused, WarehouseUnusable),
+        *(PackagesUnavailable, ReportFailed, DocsFailed, OSError),
+    ) as error:
         say(f"growth: {error}")
         sys.exit(1)
     except psycopg.Error as error:

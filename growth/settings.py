@@ -29,6 +29,11 @@ def feeds_folder() -> Path:
     return Path(os.environ.get("GROWTH_FEEDS") or PROJECT_ROOT / "ingest" / "feeds").absolute()
 
 
+def reports_folder() -> Path:
+    """Folder of the pages that people look at: Elementary's report, the dbt docs, an index of both."""
+    return Path(os.environ.get("GROWTH_REPORTS") or PROJECT_ROOT / "reports").absolute()
+
+
 @dataclass(frozen=True, slots=True)
 class Warehouse:
     """A Postgres (15 or newer) database and the passwords of the roles in it."""

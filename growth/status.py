@@ -6,7 +6,7 @@ import os
 
 import psycopg
 
-from growth import table
+from growth import packages, table
 from growth.settings import Warehouse, feeds_folder, landing_folder
 from ingest.contract import load_contracts
 
@@ -49,7 +49,9 @@ def report(warehouse: Warehouse) -> list[str]:
     refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
-    return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse)]
+    version = packages.elementary_version()
+    about_elementary = f"Elementary {version} is in use." if version else packages.ABSENT
+    return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse), about_elementary]
 
 
 def delivered_files(warehouse: Warehouse) -> int:

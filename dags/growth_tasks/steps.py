@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from growth.settings import Warehouse
@@ -47,7 +47,7 @@ def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except (psycopg.OperationalError, WarehouseUnreachable, ConnectionLost):
             raise
-        except AirflowFailException:
+        except (AirflowFailException, AirflowSkipException):
             raise
         except Exception as error:
             log.exception("Not retried: only a lost connection is.")
@@ -79,6 +79,7 @@ def select_feeds() -> list[str]:
         log.info(change)
     for warning in unclaimed(landing_folder(), contracts):
         log.warning(warning)
+    _prepare_elementary()
     return list(wanted)
 
 
@@ -148,6 +149,20 @@ def warehouse() -> Warehouse:
     connection = Connection.get("warehouse")
     at = Warehouse.at(connection.host or "127.0.0.1", connection.port or 5432)
     return replace(at, database=connection.schema or at.database)
+
+
+def _prepare_elementary() -> None:
+    """Make Elementary's tables where its package is in use; a run does not depend on it."""
+    from growth import elementary, packages
+
+    if not packages.elementary_version():
+        log.warning(packages.ABSENT)
+        return
+    try:
+        if elementary.prepare(warehouse()):
+            log.info("Elementary's tables were made.")
+    except elementary.ReportFailed:
+        log.exception("Elementary's tables could not be made; its report will lack this run.")
 
 
 def _report(what: str, result: Any) -> None:

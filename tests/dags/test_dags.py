@@ -54,14 +54,21 @@ def test_runs_daily_at_four_utc_with_the_documented_params(daily: Any) -> None:
 def test_each_step_waits_for_the_gate_before_it(daily: Any) -> None:
     order = ["select_feeds", "load_feed", "gate_raw"]
     order += [task for layer in LAYERS for task in (f"run_{layer}", f"gate_{layer}")]
-    order += ["publish_marts"]
+    order += ["publish_marts", "report"]
     assert sorted(daily.task_ids) == sorted(order)
     for before, after in itertools.pairwise(order):
         assert daily.get_task(after).upstream_task_ids == {before}
 
 
 def test_nothing_runs_after_a_failure_or_a_skip(daily: Any) -> None:
-    assert {task.trigger_rule.value for task in daily.tasks} == {"all_success"}
+    assert {task.trigger_rule.value for task in daily.tasks if not task.is_teardown} == {"all_success"}
+
+
+def test_the_report_follows_every_run_and_changes_none(daily: Any) -> None:
+    [report] = [task for task in daily.tasks if task.is_teardown]
+    assert report.task_id == "report"
+    assert report.trigger_rule.value == "all_done_setup_success"
+    assert report.on_failure_fail_dagrun is False
 
 
 def test_retries_take_half_a_minute_at_most(daily: Any) -> None:

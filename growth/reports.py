@@ -1,0 +1,106 @@
+"""The pages that people look at: an index, the dbt docs, and Elementary's report where its package is in use.
+
+Target: ``reports/index.html``, ``reports/dbt-docs/index.html``, ``reports/elementary/``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from growth import dbt, elementary, packages
+from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
+from growth.status import last_publication
+
+DOCS = "dbt-docs"
+SOURCES = ("*.sql", "*.yml", "*.csv")
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Growth Analytics: reports</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; color: #1f2933; }}
+h1 {{ font-size: 1.5rem; }}
+.note {{ border-left: 4px solid #b45309; background: #fef3c7; padding: .5rem 1rem; }}
+small {{ color: #52606d; }}
+</style>
+</head>
+<body>
+<h1>Growth Analytics: reports</h1>
+{body}
+<p><small>Written {now:%Y-%m-%d %H:%M} UTC.</small></p>
+</body>
+</html>
+"""
+
+
+class DocsFailed(Exception):
+    """dbt could not write its documentation; the text is its error."""
+
+
+def write_docs(warehouse: Warehouse) -> bool:
+    """Write the dbt docs where they are missing, or the dbt project has changed since.
+
+    Returns:
+        Whether they were written.
+
+    Raises:
+        DocsFailed: dbt could not read the project or the warehouse.
+    """
+    folder = reports_folder() / DOCS
+    mark, version = folder / ".version", _project_version()
+    if mark.exists() and mark.read_text("utf-8") == version:
+        return False
+    result = dbt.invoke(["docs", "generate", "--static", "--quiet"], warehouse)
+    if not result.succeeded:
+        raise DocsFailed(f"dbt docs generate: {result.error}")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(growth_home() / "dbt" / "target-prod" / "static_index.html", folder / "index.html")
+    mark.write_text(version, encoding="utf-8")
+    return True
+
+
+def write_index(warehouse: Warehouse | None = None) -> Path:
+    """Write the index page: what there is, what is absent and how to get it, and the last publication if asked for.
+
+    Raises:
+        psycopg.OperationalError: no connection to a warehouse that was given.
+    """
+    folder = reports_folder()
+    body = []
+    if version := packages.elementary_version():
+        body.append(f"<p>Elementary {html.escape(version)} is in use.</p>")
+    else:
+        body.append(f'<p class="note">{html.escape(packages.ABSENT)}</p>')
+    if (folder / elementary.FOLDER / elementary.NEWEST).exists():
+        body.append(f'<p><a href="{elementary.FOLDER}/">Data quality: newest Elementary report</a></p>')
+        links = (f'<a href="{elementary.FOLDER}/{path.name}">{path.stem}</a>' for path in elementary.dated_reports())
+        body.append(f"<p><small>Earlier: {', '.join(links)}</small></p>")
+    if (folder / DOCS / "index.html").exists():
+        body.append(f'<p><a href="{DOCS}/">dbt docs: models, columns, lineage</a></p>')
+    else:
+        body.append("<p>The dbt docs come with the first run.</p>")
+    if warehouse is not None:
+        body.append(f"<p>{html.escape(last_publication(warehouse))}</p>")
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "index.html"
+    fresh = folder / ".index.html"
+    fresh.write_text(PAGE.format(body="\n".join(body), now=datetime.now(UTC)), encoding="utf-8")
+    fresh.replace(page)
+    return page
+
+
+def _project_version() -> str:
+    """A fingerprint of everything that the dbt docs are made of, and of the packages beside it."""
+    project = PROJECT_ROOT / "dbt_project"
+    paths = sorted(path for pattern in SOURCES for path in project.rglob(pattern))
+    content = hashlib.sha256(packages.elementary_version().encode())
+    for path in paths:
+        content.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return content.hexdigest()

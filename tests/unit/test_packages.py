@@ -1,0 +1,110 @@
+"""Real dbt packages are used where they are whole, stand-ins elsewhere; edr is told what the environment says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from growth import elementary, packages, reports
+from growth.settings import PROJECT_ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DBT_PACKAGES_DIR", str(tmp_path / "packages"))
+    monkeypatch.setenv("GROWTH_REPORTS", str(tmp_path / "reports"))
+    return tmp_path / "packages"
+
+
+def install(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "dbt_project.yml").write_text(f"name: {name}\nversion: 0.26.1\n")
+
+
+def test_stand_ins_stand_in_until_every_package_is_there(folder: Path) -> None:
+    assert packages.environment()["DBT_PACKAGES_DIR"] == str(packages.STAND_INS)
+    install(folder, "elementary")
+    assert packages.elementary_version() == "", "dbt would not parse: dbt_utils is missing"
+    install(folder, "dbt_utils")
+    assert packages.elementary_version() == "0.26.1"
+    assert packages.environment() == {"DBT_PACKAGES_DIR": str(folder), "DBT_MONITORS_DIR": "monitors"}
+
+
+def test_stand_ins_have_the_names_of_the_lock_and_no_content() -> None:
+    project = PROJECT_ROOT / "dbt_project"
+    wanted = yaml.safe_load((project / "packages.yml").read_text())["packages"]
+    locked = yaml.safe_load((project / "package-lock.yml").read_text())["packages"]
+    assert {each["package"]: each["version"] for each in locked} == {
+        each["package"]: each["version"] for each in wanted
+    }
+    assert {each["name"] for each in locked} == set(packages.NAMES)
+    files = {path.relative_to(packages.STAND_INS) for path in packages.STAND_INS.rglob("*") if path.is_file()}
+    assert files == {Path(name) / "dbt_project.yml" for name in packages.NAMES}
+
+
+def test_the_package_goes_with_the_version_of_edr() -> None:
+    wanted = {each["package"]: each["version"] for each in _yaml("packages.yml")["packages"]}
+    assert f"elementary-data=={wanted['elementary-data/elementary']}" in (PROJECT_ROOT / "pyproject.toml").read_text()
+
+
+def _yaml(name: str) -> dict[str, list[dict[str, str]]]:
+    content: dict[str, list[dict[str, str]]] = yaml.safe_load((PROJECT_ROOT / "dbt_project" / name).read_text())
+    return content
+
+
+def test_index_says_what_is_absent_and_links_what_is_there(folder: Path, tmp_path: Path) -> None:
+    page = reports.write_index().read_text()
+    assert "Elementary is absent" in page
+    assert "make deps" in page
+    assert "href" not in page
+    install(folder, *packages.NAMES)
+    for name in ("elementary/index.html", "elementary/2026-01-02T030405.html", "dbt-docs/index.html"):
+        path = tmp_path / "reports" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    page = reports.write_index().read_text()
+    assert "absent" not in page
+    assert "Elementary 0.26.1" in page
+    for link in ("elementary/", "elementary/2026-01-02T030405.html", "dbt-docs/"):
+        assert f'href="{link}"' in page
+
+
+@pytest.mark.parametrize(
+    ("names", "commands"),
+    [
+        ((), []),
+        (("SLACK_TOKEN",), []),
+        (("SLACK_TOKEN", "SLACK_CHANNEL"), ["send-report", "monitor"]),
+        (("SLACK_WEBHOOK_URL",), ["monitor"]),
+        (("TEAMS_WEBHOOK_URL",), ["monitor"]),
+        (("S3_BUCKET",), ["send-report"]),
+        (("GCS_BUCKET", "TEAMS_WEBHOOK_URL"), ["send-report", "monitor"]),
+    ],
+)
+def test_only_what_is_configured_is_sent(names: tuple[str, ...], commands: list[str]) -> None:
+    environment = {f"ELEMENTARY_{name}": f"value of {name}" for name in names}
+    assert elementary.sending(environment) == commands
+    config = elementary.configuration(environment)
+    assert config["anonymous_usage_tracking"] is False
+    assert config["run_dbt_deps_if_needed"] is False
+    assert ("slack" in config) == any(name.startswith("SLACK") for name in names)
+    for name in names:
+        assert f"value of {name}" in str(config)
+
+
+def test_a_hub_that_does_not_answer_leaves_the_packages_of_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from growth import dbt
+
+    install(folder, *packages.NAMES)
+    monkeypatch.setenv("GROWTH_HOME", str(folder.parent / "home"))
+    failed = dbt.DbtResult(succeeded=False, node_count=0, failures=(), error="no answer")
+    monkeypatch.setattr(dbt, "invoke", lambda *_arguments, **_settings: failed)
+    with pytest.raises(packages.PackagesUnavailable, match="no answer"):
+        packages.fetch()
+    assert packages.elementary_version() == "0.26.1"
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["packages"]
