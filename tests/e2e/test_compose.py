@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -61,7 +62,17 @@ def test_the_first_run_starts_by_itself_on_sample_data(stack: Stack, first_run: 
     assert first_run in [run["dag_run_id"] for run in stack.runs()]
     tasks = stack.tasks(first_run)
     assert len(tasks) > 5
+    assert tasks.pop("report") == "skipped", "without the Elementary package"
     assert set(tasks.values()) == {"success"}
+
+
+def test_reports_are_served_and_say_how_to_get_elementary(stack: Stack, first_run: str) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.reports_port}/", timeout=10) as answer:
+        page = answer.read().decode()
+    assert "Elementary is absent: no data quality report. `make deps` gets it" in page
+    assert "data up to 2024-02-29" in page
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.reports_port}/dbt-docs/", timeout=10) as answer:
+        assert b"dbt Docs" in answer.read()
 
 
 def test_sample_data_belong_to_the_owner_of_the_landing_folder(stack: Stack, first_run: str) -> None:

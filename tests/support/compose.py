@@ -78,12 +78,17 @@ class Stack:
     variables: dict[str, str] = field(default_factory=dict)
     airflow_port: int = field(default_factory=free_port)
     warehouse_port: int = field(default_factory=free_port)
+    reports_port: int = field(default_factory=free_port)
     _token: str = ""
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a Compose command; what it printed becomes part of the error."""
         kept = {name: value for name in ("PATH", "HOME", "DOCKER_HOST") if (value := os.environ.get(name))}
-        ports = {"AIRFLOW_PORT": str(self.airflow_port), "WAREHOUSE_PORT": str(self.warehouse_port)}
+        ports = {
+            "AIRFLOW_PORT": str(self.airflow_port),
+            "WAREHOUSE_PORT": str(self.warehouse_port),
+            "REPORTS_PORT": str(self.reports_port),
+        }
         done = subprocess.run(
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],
             cwd=self.folder,
