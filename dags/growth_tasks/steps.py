@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Connection, get_current_context, task
+from airflow.sdk import Asset, Connection, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
+    from growth.dbt import NodeFailure
     from growth.settings import Warehouse
 
 log = logging.getLogger(__name__)
+
+# What data_quality waits for; publishing updates it.
+MARTS = Asset("growth_marts")
 
 # Only a lost connection is retried (see fail_for_good): 2 + 4 + 8 s, so a short restart of Postgres goes unnoticed.
 RETRY_LOST_CONNECTIONS = {
@@ -32,6 +36,14 @@ RETRY_LOST_CONNECTIONS = {
 
 class ConnectionLost(Exception):
     """The warehouse could not be reached: the one failure that another try can mend."""
+
+
+class ChecksFailed(AirflowFailException):
+    """A gate stops the run; ``failures`` are the tests that made it so, for the alert."""
+
+    def __init__(self, message: str, failures: Sequence[NodeFailure]) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
 
 
 def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +138,7 @@ def run_layer(layer: str) -> Any:
     return build()
 
 
-@task
+@task(outlets=[MARTS])
 @fail_for_good
 def publish_marts() -> dict[str, int]:
     """Write the tested candidates over the published marts, in one transaction; returns rows per mart."""
@@ -159,5 +171,6 @@ def _report(what: str, result: Any) -> None:
     if result.lost_connection:
         raise ConnectionLost(f"{what}: the warehouse could not be reached.")
     if not result.succeeded:
-        names = [failure.name for failure in result.failures if failure.status != "warn"]
-        raise AirflowFailException(f"{what} failed: {', '.join(names) or result.error}")
+        failed = [failure for failure in result.failures if failure.status != "warn"]
+        names = ", ".join(failure.name for failure in failed)
+        raise ChecksFailed(f"{what} failed: {names or result.error}", failed)
