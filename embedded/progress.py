@@ -15,7 +15,7 @@ STAMPED = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) \[(\w+)\s*\]
 LOGGER = re.compile(r"\s*\[[\w.]+\]\s+(?:\w+=.*)?loc=.*$")
 TRACEBACK = "Traceback (most recent call last):"
 CHAINED = ("The above exception was", "During handling of the above")
-EXCEPTION = re.compile(r"^(?:[\w.]*\.)?(?:AirflowFailException|ChecksFailed): ")
+EXCEPTION = re.compile(r"^(?:[\w.]*\.)?AirflowFailException: ")
 UNSAID = ("Task failed with exception", "Not retried: only a lost connection is.", "Error running task")
 ERROR_LINES = 60
 STATE_WORDS = {"success": "done", "up_for_retry": "failed, will be tried again"}

@@ -14,7 +14,7 @@ from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, get_curr
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from growth.alerts.settings import hours
-from growth_tasks.steps import MARTS, RETRY_LOST_CONNECTIONS, ChecksFailed, ConnectionLost, fail_for_good, warehouse
+from growth_tasks.steps import MARTS, RETRY_LOST_CONNECTIONS, ConnectionLost, fail_for_good, warehouse
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class TellFailure(BaseNotifier):
     def notify(self, context: Any) -> None:
         """Send the alert; what goes wrong with that is logged."""
         from growth.alerts.causes import TaskFailure, task_failed
-        from growth.alerts.quality import as_checks
+        from growth.alerts.quality import failed_checks
         from growth.alerts.sending import send
 
         ti, error = context["ti"], context.get("exception")
@@ -40,8 +40,7 @@ class TellFailure(BaseNotifier):
             error=str(error or "The process of the task was killed."),
             is_outage=_is_outage(error),
         )
-        failures = error.failures if isinstance(error, ChecksFailed) and ti.task_id.startswith("gate_") else ()
-        send(warehouse(), task_failed(failure, as_checks(warehouse(), ti.task_id, failures)))
+        send(warehouse(), task_failed(failure, failed_checks(warehouse(), ti.run_id, ti.task_id)))
 
 
 def forget_failure(context: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ from airflow.sdk import Asset, Connection, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
-    from growth.dbt import NodeFailure
     from growth.settings import Warehouse
 
 log = logging.getLogger(__name__)
@@ -36,14 +35,6 @@ RETRY_LOST_CONNECTIONS = {
 
 class ConnectionLost(Exception):
     """The warehouse could not be reached: the one failure that another try can mend."""
-
-
-class ChecksFailed(AirflowFailException):
-    """A gate stops the run; ``failures`` are the tests that made it so, for the alert."""
-
-    def __init__(self, message: str, failures: Sequence[NodeFailure]) -> None:
-        super().__init__(message)
-        self.failures = tuple(failures)
 
 
 def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,6 +162,5 @@ def _report(what: str, result: Any) -> None:
     if result.lost_connection:
         raise ConnectionLost(f"{what}: the warehouse could not be reached.")
     if not result.succeeded:
-        failed = [failure for failure in result.failures if failure.status != "warn"]
-        names = ", ".join(failure.name for failure in failed)
-        raise ChecksFailed(f"{what} failed: {names or result.error}", failed)
+        names = [failure.name for failure in result.failures if failure.status != "warn"]
+        raise AirflowFailException(f"{what} failed: {', '.join(names) or result.error}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
@@ -20,8 +21,8 @@ def alert(is_test: bool) -> None:
         sys.exit(_test())
     from growth.alerts import quality
 
-    warehouse = prepared()
-    found = [*quality.tell_late_feeds(warehouse), *quality.tell_warnings(warehouse)]
+    warehouse, run_id = prepared(), f"alert {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    found = [*quality.tell_late_feeds(warehouse, run_id), *quality.tell_warnings(warehouse, run_id)]
     for check in found:
         click.echo(f"{check.name} ({check.gate}): {'; '.join(check.examples) or check.row_count}")
     if not found:

@@ -13,7 +13,7 @@ import pytest
 from support.pipeline import Pipeline
 from support.receivers import Hook, mail_server, webhook
 
-from growth import dbt
+from growth import gate_results
 from growth.alerts import ledger, quality
 from growth.alerts.causes import TaskFailure, checks_warned, task_failed
 from growth.alerts.examples import first_examples
@@ -188,28 +188,40 @@ def test_a_late_feed_is_told_once_and_stops_nothing(pipeline: Pipeline, hook: Ho
     pipeline.land("conversions", "a.csv", [f"1,{now:%Y-%m-%d} 00:00:00"])
     pipeline.load()
     late = ["newest_day_is_fresh_sessions"]
-    assert [check.name for check in quality.tell_late_feeds(pipeline.warehouse)] == late
+    assert [check.name for check in quality.tell_late_feeds(pipeline.warehouse, "one")] == late
     [alert] = hook.received
     assert (alert["kind"], alert["title"], alert["causes"]) == ("late", "feeds are late", late)
     assert alert["checks"][0]["examples"] == ["feed sessions, newest_date 2024-01-01"]
     pipeline.land("sessions", "b.csv", [f"1,{now:%Y-%m-%d} 00:00:00,true,DIRECT"])
     pipeline.load()
-    assert quality.tell_late_feeds(pipeline.warehouse) == []
+    assert quality.tell_late_feeds(pipeline.warehouse, "two") == []
     assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
+    found = pipeline.query("select run_id, status, count(*) from mart.gate_results group by 1, 2 order by 1, 2")
+    assert found == [("one", "pass", 3), ("one", "warn", 1), ("two", "pass", 4)]
+    assert quality.tell_warnings(pipeline.warehouse, "two") == [], "a late feed is no warning besides"
 
 
-def test_a_check_of_a_gate_that_warned_is_told_until_it_passes(pipeline: Pipeline, hook: Hook) -> None:
+def test_what_a_gate_found_is_told_until_it_passes(pipeline: Pipeline, hook: Hook) -> None:
     pipeline.land("conversions", "a.csv", ["4711,2024-01-01 00:00:00"] * 3)
+    pipeline.land("sessions", "a.csv", ["4711,2199-01-01 10:00:00,true,DIRECT"])
     pipeline.load()
-    assert dbt.check_layer("raw", pipeline.warehouse).succeeded
-    [check] = quality.tell_warnings(pipeline.warehouse)
-    assert check == FailedCheck(
-        *("few_duplicates_conversions", "gate_raw", 1, "dq_failures.few_duplicates_conversions"),
-        ("row_count 3, duplicate_count 2",),
-    )
-    assert quality.tell_warnings(pipeline.warehouse) == [check]
+    assert not gate_results.run_gate("raw", pipeline.warehouse, "one").succeeded
+    [failed] = quality.failed_checks(pipeline.warehouse, "one", "gate_raw")
+    assert (failed.name, failed.gate, failed.row_count) == ("events_not_in_future_sessions", "gate_raw", 1)
+    assert failed.examples[0].startswith("userid …, time_started 2199-01-01, is_paid …, medium …, ")
+    assert quality.failed_checks(pipeline.warehouse, "one", "gate_dwh") == []
+    assert quality.failed_checks(pipeline.warehouse, "one", "run_staging") == []
+    assert quality.failed_checks(replace(pipeline.warehouse, port=1), "one", "gate_raw") == []
+
+    kept_in = "dq_failures.few_duplicates_conversions"
+    warned = FailedCheck(*("few_duplicates_conversions", "gate_raw", 1, kept_in, ("row_count 3, duplicate_count 2",)))
+    assert quality.tell_warnings(pipeline.warehouse, "morning") == [warned]
+    assert quality.tell_warnings(pipeline.warehouse, "evening") == [warned]
     assert [(sent["kind"], sent["causes"]) for sent in hook.received] == [("warning", ["few_duplicates_conversions"])]
-    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
-        conn.execute("drop table dq_failures.few_duplicates_conversions")  # as the gate does once it passes
-    assert quality.tell_warnings(pipeline.warehouse) == []
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:  # what the next run finds
+        conn.execute(
+            "insert into mart.gate_results (run_id, gate, check_name, kind, tag, severity, status, duration_seconds)"
+            " values ('two', 'raw', 'few_duplicates_conversions', 'few_duplicates', 'warning', 'warn', 'pass', 0)"
+        )
+    assert quality.tell_warnings(pipeline.warehouse, "next morning") == []
     assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
