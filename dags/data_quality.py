@@ -13,7 +13,7 @@ means that the check itself could not run.
 
 import pendulum
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
-from growth_tasks.alerts import TELL, tell_late_feeds, tell_warnings
+from growth_tasks.alerts import TELL, TELL_RUN, tell_late_feeds, tell_warnings
 from growth_tasks.steps import MARTS
 
 with DAG(
@@ -25,6 +25,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=TELL,
+    **TELL_RUN,
     tags=["growth"],
 ):
     tell_late_feeds()

@@ -16,7 +16,7 @@ the published marts stay as they were; its log names the test, how many rows fai
 
 import pendulum
 from airflow.sdk import DAG, Param, chain
-from growth_tasks.alerts import TELL, late_alert
+from growth_tasks.alerts import TELL, TELL_RUN, late_alert
 from growth_tasks.steps import gate, load_feeds, publish_marts, run_layer
 
 with DAG(
@@ -27,6 +27,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # incremental models assume one writer
     default_args=TELL,
+    **TELL_RUN,
     deadline=late_alert(),
     params={
         "full_refresh": Param(False, type="boolean", description="Rebuild every incremental model from raw."),

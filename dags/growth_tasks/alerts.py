@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 # A year of a large site loads within the hour; by 06:00 UTC Europe comes to work.
 LATE_HOURS = 2.0
+# A task tells while its run is being marked as failed.
+TASK_TELLS_SECONDS = 10.0
+IS_TEST_RUN = sys.argv[1:3] == ["dags", "test"]
 
 
 class TellFailure(BaseNotifier):
@@ -27,17 +31,19 @@ class TellFailure(BaseNotifier):
 
     def notify(self, context: Any) -> None:
         """Send the alert; what goes wrong with that is logged."""
-        from growth.alerts.causes import TaskFailure, task_failed
+        from growth.alerts import ledger
+        from growth.alerts.causes import TaskFailure, run_scope, task_failed
         from growth.alerts.quality import failed_checks
         from growth.alerts.sending import send
 
         ti, error = context["ti"], context.get("exception")
+        ledger.is_first(warehouse(), run_scope(ti.dag_id), ti.run_id)  # see tell_red_run
         failure = TaskFailure(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
             task_id=ti.task_id,
             label=_label(ti),
-            error=str(error or "The process of the task was killed."),
+            error=str(error or "It was given up: see the task's log."),
             is_outage=_is_outage(error),
         )
         send(warehouse(), task_failed(failure, failed_checks(warehouse(), ti.run_id, ti.task_id)))
@@ -55,8 +61,23 @@ def forget_failure(context: Any) -> None:
     ledger.forget(warehouse(), scopes)
 
 
-# for default_args of a DAG
+# for default_args of a DAG: of its tasks
 TELL = {**RETRY_LOST_CONNECTIONS, "on_failure_callback": [TellFailure()], "on_success_callback": [forget_failure]}
+
+
+def tell_red_run(context: Any) -> None:
+    """``on_failure_callback`` of a DAG, in the DAG processor: tell of a red run where no task did.
+
+    Airflow does not ask a task whose process was killed to tell anything.
+    """
+    from growth.alerts import ledger
+    from growth.alerts.causes import run_failed, run_scope
+    from growth.alerts.sending import send
+
+    dag_id, ti = context["dag"].dag_id, context.get("ti")
+    time.sleep(TASK_TELLS_SECONDS)
+    if ledger.is_first(warehouse(), run_scope(dag_id), context["run_id"]):
+        send(warehouse(), run_failed(dag_id, context["run_id"], ti.task_id if ti else "", _label(ti) if ti else ""))
 
 
 def late_alert() -> DeadlineAlert | None:
@@ -65,10 +86,14 @@ def late_alert() -> DeadlineAlert | None:
     None in ``airflow dags test``: Airflow 3.3.2 cannot end a run with a deadline there (it looks the deadline up by its
     definition, as if that were an id), and no scheduler watches such a run.
     """
-    if sys.argv[1:3] == ["dags", "test"]:
+    if IS_TEST_RUN:
         return None
     due = timedelta(hours=hours("GROWTH_ALERT_LATE_HOURS", LATE_HOURS))
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, due, SyncCallback(tell_late), "late")
+
+
+# for a DAG itself; a killed `dags test` has nobody left who could tell
+TELL_RUN = {} if IS_TEST_RUN else {"on_failure_callback": [tell_red_run]}
 
 
 def tell_late(context: dict[str, Any]) -> None:
@@ -105,8 +130,8 @@ def tell_warnings() -> None:
 
 def _label(ti: Any) -> str:
     """Which of a mapped task's instances it is, such as its feed."""
-    index = ti.map_index if ti.map_index is not None else -1
-    return "" if index < 0 else getattr(ti, "rendered_map_index", None) or str(index)
+    index = getattr(ti, "map_index", None)
+    return "" if index is None or index < 0 else getattr(ti, "rendered_map_index", None) or str(index)
 
 
 def _is_outage(error: BaseException | None) -> bool:

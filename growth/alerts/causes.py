@@ -88,6 +88,25 @@ def run_late(dag_id: str, run_id: str, due: datetime) -> Alert:
     )
 
 
+def run_failed(dag_id: str, run_id: str, task_id: str, label: str) -> Alert:
+    """The alert of a red run of which no task told anything: the task's process was killed before it could."""
+    name = f"{task_id}[{label}]" if label else task_id or "a task"
+    return Alert(
+        kind="failure",
+        scope=task_scope(dag_id, task_id, label),
+        causes=("killed",),
+        title=f"{name} of {dag_id} failed",
+        details=("Its process was killed, most likely for want of memory: see the task's log.",),
+        dag_id=dag_id,
+        run_id=run_id,
+    )
+
+
+def run_scope(dag_id: str) -> str:
+    """Scope of the runs of a DAG of which a task told something."""
+    return f"{dag_id}.runs"
+
+
 def late_scope(dag_id: str) -> str:
     """Scope of a DAG's missed deadlines."""
     return f"{dag_id}.late"

@@ -27,6 +27,9 @@ REPEAT_HOURS = 20.0
 CLAIM_MINUTES = 10
 # Scope of what is over as soon as the warehouse answers.
 OUTAGE = "warehouse"
+NO_CHANNEL = "-"
+# Nobody asks about a run of last month.
+ASKED_DAYS = 30
 
 # hashed: a list of many checks is too long for an index
 TABLE = """
@@ -58,35 +61,38 @@ where scope = %(scope)s and channel = %(channel)s and md5(cause) = md5(%(cause)s
 """
 FORGET = """
 delete from dwh._alerts
-where scope = %(outage)s or (scope = any(%(scopes)s) and not (cause = any(%(standing)s)))
+where
+    scope = %(outage)s
+    or (scope = any(%(scopes)s) and not (cause = any(%(standing)s)))
+    or (channel = %(no_channel)s and claimed_at < now() - %(days)s * interval '1 day')
 """
 
 
 def claim(warehouse: Warehouse, alert: Alert, channel: str) -> list[str]:
     """The causes of the alert that are for the caller to tell here, now; of several callers at once, one gets each."""
-    keys = _keys(alert, channel)
-    try:
-        with _connect(warehouse) as conn:
-            times = {"repeat": _repeat_hours(), "patience": CLAIM_MINUTES}
-            return [key["cause"] for key in keys if conn.execute(CLAIM, {**key, **times}).fetchone()]
-    except psycopg.Error as error:
-        log.info("alerts are remembered in files: %s", str(error).strip())
-        return [key["cause"] for key in keys if _claim_file(_file(key))]
+    return _claim(warehouse, _keys(alert.scope, alert.causes, channel))
+
+
+def is_first(warehouse: Warehouse, scope: str, cause: str) -> bool:
+    """Whether nobody asked this before; remembered as an alert of no channel, for ``ASKED_DAYS``."""
+    keys = _keys(scope, [cause], NO_CHANNEL)
+    found = bool(_claim(warehouse, keys))
+    if found:
+        _confirm(warehouse, keys)
+    return found
 
 
 def confirm(warehouse: Warehouse, alert: Alert, channel: str) -> None:
     """Remember that claimed causes were told; a claim that is a file stands as it is."""
-    with contextlib.suppress(psycopg.Error), _connect(warehouse) as conn:
-        for key in _keys(alert, channel):
-            conn.execute(SENT, key)
+    _confirm(warehouse, _keys(alert.scope, alert.causes, channel))
 
 
 def release(warehouse: Warehouse, alert: Alert, channel: str) -> None:
     """Give claims back: they could not be told, the next alert of the causes tries again."""
-    for key in _keys(alert, channel):
+    for key in _keys(alert.scope, alert.causes, channel):
         _file(key).unlink(missing_ok=True)
     with contextlib.suppress(psycopg.Error), _connect(warehouse) as conn:
-        for key in _keys(alert, channel):
+        for key in _keys(alert.scope, alert.causes, channel):
             conn.execute(RELEASE, key)
 
 
@@ -97,7 +103,8 @@ def forget(warehouse: Warehouse, scopes: Iterable[str], standing: Iterable[str] 
         psycopg.Error: no connection, or no table.
     """
     with _connect(warehouse) as conn:
-        conn.execute(FORGET, {"outage": OUTAGE, "scopes": list(scopes), "standing": list(standing)})
+        asked = {"no_channel": NO_CHANNEL, "days": ASKED_DAYS}
+        conn.execute(FORGET, {"outage": OUTAGE, "scopes": list(scopes), "standing": list(standing), **asked})
     shutil.rmtree(_folder(), ignore_errors=True)
 
 
@@ -109,8 +116,24 @@ def _repeat_hours() -> float:
     return hours("GROWTH_ALERT_REPEAT_HOURS", REPEAT_HOURS)
 
 
-def _keys(alert: Alert, channel: str) -> list[dict[str, str]]:
-    return [{"scope": alert.scope, "cause": cause, "channel": channel} for cause in alert.causes]
+def _claim(warehouse: Warehouse, keys: list[dict[str, str]]) -> list[str]:
+    try:
+        with _connect(warehouse) as conn:
+            times = {"repeat": _repeat_hours(), "patience": CLAIM_MINUTES}
+            return [key["cause"] for key in keys if conn.execute(CLAIM, {**key, **times}).fetchone()]
+    except psycopg.Error as error:
+        log.info("alerts are remembered in files: %s", str(error).strip())
+        return [key["cause"] for key in keys if _claim_file(_file(key))]
+
+
+def _confirm(warehouse: Warehouse, keys: list[dict[str, str]]) -> None:
+    with contextlib.suppress(psycopg.Error), _connect(warehouse) as conn:
+        for key in keys:
+            conn.execute(SENT, key)
+
+
+def _keys(scope: str, causes: Iterable[str], channel: str) -> list[dict[str, str]]:
+    return [{"scope": scope, "cause": cause, "channel": channel} for cause in causes]
 
 
 def _folder() -> Path:

@@ -111,7 +111,7 @@ class TestLateRuns:
     ) -> None:
         from growth_tasks.alerts import late_alert
 
-        monkeypatch.setattr(sys, "argv", ["airflow", "dags", "test", "growth_daily"])
+        monkeypatch.setattr("growth_tasks.alerts.IS_TEST_RUN", True)
         assert late_alert() is None
 
     @pytest.mark.parametrize(("state", "told"), [("running", 1), ("queued", 1), ("failed", 0), ("success", 0)])

@@ -225,3 +225,13 @@ def test_what_a_gate_found_is_told_until_it_passes(pipeline: Pipeline, hook: Hoo
         )
     assert quality.tell_warnings(pipeline.warehouse, "next morning") == []
     assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
+
+
+def test_a_run_is_asked_about_once(pipeline: Pipeline) -> None:
+    asked = [ledger.is_first(pipeline.warehouse, "growth_daily.runs", run) for run in ("a", "b", "a")]
+    assert asked == [True, True, False]
+    age(pipeline, 1)
+    assert not ledger.is_first(pipeline.warehouse, "growth_daily.runs", "a")
+    age(pipeline, 24 * ledger.ASKED_DAYS)
+    ledger.forget(pipeline.warehouse, [])
+    assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
