@@ -12,13 +12,16 @@ the published marts stay as they were; its log names the test, how many rows fai
 
 **Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
 
+**Alerts.** A task that failed for good, and a run that is late, are told once (docs/alerts.md).
+
 **If it fails:** read the failed task's log, then docs/runbooks/growth_daily.md.
 """
 
 import pendulum
 from airflow.sdk import DAG, Param, chain
+from growth_tasks.alerts import TELL, TELL_RUN, late_alert
 from growth_tasks.report import render_report
-from growth_tasks.steps import RETRY_LOST_CONNECTIONS, gate, load_feeds, publish_marts, run_layer
+from growth_tasks.steps import gate, load_feeds, publish_marts, run_layer
 
 with DAG(
     dag_id="growth_daily",
@@ -27,7 +30,9 @@ with DAG(
     start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,  # incremental models assume one writer
-    default_args=RETRY_LOST_CONNECTIONS,
+    default_args=TELL,
+    **TELL_RUN,
+    deadline=late_alert(),
     params={
         "full_refresh": Param(False, type="boolean", description="Rebuild every incremental model from raw."),
         "feeds": Param([], type="array", items={"type": "string"}, description="Feeds to load; empty for all."),

@@ -14,6 +14,7 @@ import click
 import psycopg
 
 from growth import packages, table
+from growth.alerts.command import alert
 from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
@@ -32,6 +33,7 @@ def cli() -> None:
 
 
 cli.add_command(rejects)
+cli.add_command(alert)
 
 
 @cli.command()

@@ -63,10 +63,11 @@ create table if not exists mart.gate_results (
 create index if not exists gate_results_checked_at on mart.gate_results (checked_at);
 comment on table mart.gate_results is 'One row per run, gate and check: what the newest try found.';
 comment on column mart.gate_results.run_id is 'Run that the gate belongs to.';
-comment on column mart.gate_results.gate is 'Layer whose gate it is: raw, staging, dwh or mart.';
+comment on column mart.gate_results.gate is
+'Layer whose gate it is: raw, staging, dwh or mart; or freshness, which stops nothing.';
 comment on column mart.gate_results.check_name is 'Name of the check, as docs/data-quality.md lists it.';
 comment on column mart.gate_results.kind is 'What sort of check it is, such as not_null; singular for one of its own.';
-comment on column mart.gate_results.tag is 'critical or warning.';
+comment on column mart.gate_results.tag is 'critical, warning or freshness.';
 comment on column mart.gate_results.severity is 'error stops the run, warn reports.';
 comment on column mart.gate_results.status is
 'pass; warn or fail (rows were found); error (the check could not run); skipped (it was not reached).';

@@ -8,6 +8,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
+from growth.alerts.ledger import TABLE as ALERTS
 from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
 from ingest.contract import Contract
@@ -58,6 +59,7 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
         changes = ensure_raw(conn, contracts)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         ensure_operations(conn)
+        conn.execute(ALERTS)
     return changes
 
 

@@ -13,13 +13,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Connection, get_current_context, task
+from airflow.sdk import Asset, Connection, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from growth.settings import Warehouse
 
 log = logging.getLogger(__name__)
+
+# What data_quality waits for; publishing updates it.
+MARTS = Asset("growth_marts")
 
 # Only a lost connection is retried (see fail_for_good): 2 + 4 + 8 s, so a short restart of Postgres goes unnoticed.
 RETRY_LOST_CONNECTIONS = {
@@ -127,7 +130,7 @@ def run_layer(layer: str) -> Any:
     return build()
 
 
-@task
+@task(outlets=[MARTS])
 @fail_for_good
 def publish_marts() -> dict[str, int]:
     """Write the tested candidates over the published marts, in one transaction; returns rows per mart."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.receivers import webhook
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -34,7 +36,7 @@ def daily(dag_bag: DagBag) -> Any:
 
 def test_every_dag_imports_and_there_are_no_others(dag_bag: DagBag) -> None:
     assert dag_bag.import_errors == {}
-    assert sorted(dag_bag.dags) == ["growth_daily"]
+    assert sorted(dag_bag.dags) == ["data_quality", "growth_daily"]
 
 
 def test_every_dag_is_documented_tagged_and_written_by_one_run_at_a_time(dag_bag: DagBag) -> None:
@@ -82,6 +84,59 @@ def test_retries_take_half_a_minute_at_most(daily: Any) -> None:
         ]
         assert task.retries > 0
         assert sum(delays) <= 30
+
+
+def test_every_task_tells_when_it_failed_and_forgets_when_it_did_not(dag_bag: DagBag) -> None:
+    from growth_tasks.alerts import TellFailure, forget_failure
+
+    for dag in dag_bag.dags.values():
+        for task in dag.tasks:
+            assert [type(callback) for callback in task.on_failure_callback] == [TellFailure], task.task_id
+            assert list(task.on_success_callback) == [forget_failure], task.task_id
+
+
+def test_data_quality_runs_after_a_publication_and_each_morning(dag_bag: DagBag, daily: Any) -> None:
+    quality = dag_bag.dags["data_quality"]
+    [published] = daily.get_task("publish_marts").outlets
+    assert list(quality.timetable.asset_condition.objects) == [published]
+    assert quality.timetable.timetable.expression == "0 7 * * *"
+    assert {task.task_id: task.upstream_task_ids for task in quality.tasks} == {
+        "tell_late_feeds": set(),
+        "tell_warnings": set(),
+    }
+
+
+class TestLateRuns:
+    def test_a_run_is_late_two_hours_after_it_was_queued(self, daily: Any) -> None:
+        [deadline] = daily.deadline if isinstance(daily.deadline, list) else [daily.deadline]
+        assert deadline.reference.serialize_reference() == {"reference_type": "DagRunQueuedAtDeadline"}
+        assert deadline.interval == timedelta(hours=2)
+        assert deadline.callback.path == "growth_tasks.alerts.tell_late"
+
+    def test_airflow_cannot_end_a_test_run_with_a_deadline_so_it_has_none(
+        self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from growth_tasks.alerts import late_alert
+
+        monkeypatch.setattr("growth_tasks.alerts.IS_TEST_RUN", True)
+        assert late_alert() is None
+
+    @pytest.mark.parametrize(("state", "told"), [("running", 1), ("queued", 1), ("failed", 0), ("success", 0)])
+    def test_the_callback_tells_of_a_run_that_still_goes_on(
+        self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, told: int
+    ) -> None:
+        from growth_tasks.alerts import tell_late
+
+        # no warehouse there: what was told is remembered in the home
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://transform:x@127.0.0.1:1/growth")
+        monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+        run = {"dag_id": "growth_daily", "dag_run_id": "manual__1", "state": state}
+        context = {"dag_run": run, "deadline": {"id": "1", "deadline_time": datetime(2024, 3, 2, 6, tzinfo=UTC)}}
+        with webhook() as hook:
+            monkeypatch.setenv("GROWTH_WEBHOOK_URL", hook.url)
+            tell_late(context)
+            tell_late(context)
+            assert [sent["title"] for sent in hook.received] == ["growth_daily is late"] * told
 
 
 class TestWhatIsRetried:

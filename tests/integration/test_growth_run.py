@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.receivers import webhook
 
 ROOT = Path(__file__).resolve().parents[2]
 GROWTH = Path(sys.executable).parent / "growth"
@@ -98,7 +99,12 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
 def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
     bad = land(project, "conversions", "bad.csv", "userid,registration_time\n2,2024-01-06 11:00:00\n3,yesterdayish\n")
     land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")
-    done = growth("run", check=False)
+    with webhook() as hook:
+        done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
+        [alert] = hook.received
+    assert alert["causes"] == ["conversions/bad.csv"]
+    assert "  line 3, column registration_time" in alert["text"]
+    assert "yesterdayish" not in alert["text"], "it could be somebody's name"
     assert done.returncode == 1
     for part in ("conversions/bad.csv", "line 3", "registration_time", "yesterdayish"):
         assert part in done.stderr, part
@@ -117,8 +123,13 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
         "{{ config(tags=['staging']) }}\nselect * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
     )
     land(project, "conversions", "five.csv", "userid,registration_time\n5,2024-01-07 11:00:00\n")
-    done = growth("run", check=False)
+    with webhook() as hook:
+        done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
+        [alert] = hook.received
     test.unlink()
+    assert (alert["kind"], alert["title"]) == ("failure", "gate_staging stopped growth_daily")
+    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [("nobody_is_number_five", 1)]
+    assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
     assert "nobody_is_number_five" in done.stderr
     assert "gate_staging: failed" in done.stderr

@@ -1,0 +1,106 @@
+"""What checks found, as alerts: those that stopped a run, those that warned, and feeds that are late.
+
+Source: mart.gate_results, dq_failures and the tests with the tag freshness. Shared by the DAGs and the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import psycopg
+
+from growth import dbt, gate_results
+from growth.alerts import ledger
+from growth.alerts.causes import checks_warned
+from growth.alerts.examples import first_examples
+from growth.alerts.message import Alert, FailedCheck
+from growth.alerts.sending import send
+from growth.settings import Warehouse, feeds_folder, growth_home
+from ingest.contract import load_contracts
+from ingest.errors import WarehouseUnreachable
+
+DAG_ID = "data_quality"
+WARNINGS, LATE_FEEDS = f"{DAG_ID}.warnings", f"{DAG_ID}.freshness"
+FRESHNESS = "freshness"  # stands for a gate in mart.gate_results
+WARNED = """
+select check_name, gate, failing_row_count, coalesce(kept_in, '')
+from mart.gate_results as results
+where
+    status = 'warn' and gate <> %s
+    and run_id = (
+        select run_id from mart.gate_results as latest
+        where latest.gate = results.gate
+        order by checked_at desc
+        limit 1
+    )
+order by gate, check_name
+"""
+
+
+def failed_checks(warehouse: Warehouse, run_id: str, task_id: str) -> list[FailedCheck]:
+    """The checks that made the task of a gate fail; none for any other task, or where the warehouse does not answer."""
+    layer = task_id.removeprefix("gate_")
+    if layer == task_id:
+        return []
+    try:
+        results = gate_results.of_run(warehouse, run_id)
+    except psycopg.Error:
+        return []
+    failed = [each for each in results if each.gate == layer and each.status in ("fail", "error")]
+    return _checks(warehouse, [(each.check_name, layer, each.failing_row_count, each.kept_in) for each in failed])
+
+
+def tell_warnings(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
+    """Tell which checks warned when their gate was last run.
+
+    Returns:
+        All of them, told before or not.
+    """
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        checks = _checks(warehouse, conn.execute(WARNED, [FRESHNESS]).fetchall())
+    _tell(warehouse, checks_warned("warning", WARNINGS, "checks warned", checks, DAG_ID, run_id))
+    return checks
+
+
+def tell_late_feeds(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
+    """Run the tests with the tag freshness, write down what they found, and tell which feeds are late.
+
+    Returns:
+        All that are, told before or not.
+
+    Raises:
+        WarehouseUnreachable: connection lost.
+        RuntimeError: the tests could not run.
+    """
+    # a folder of its own: a run of growth_daily may be writing the other one
+    target = growth_home() / "dbt" / "target-freshness"
+    arguments = ["test", "--quiet", "--select", "tag:freshness", "--target-path", str(target)]
+    result = dbt.invoke(arguments, warehouse)
+    if not result.succeeded:
+        problem = "\n".join([result.error, *(f"{each.name}: {each.message}" for each in result.failures)]).strip()
+        raise WarehouseUnreachable(problem) if result.lost_connection else RuntimeError(problem)
+    gate_results.record(warehouse, run_id, FRESHNESS, result)
+    late = [(each.name, FRESHNESS, each.row_count, each.kept_in) for each in result.failures]
+    checks = _checks(warehouse, late)
+    _tell(warehouse, checks_warned("late", LATE_FEEDS, "feeds are late", checks, DAG_ID, run_id))
+    return checks
+
+
+def _checks(warehouse: Warehouse, found: Iterable[tuple[str, str, int | None, str]]) -> list[FailedCheck]:
+    """Name, gate, failing rows and the table of each, with the first of those rows."""
+    contracts = None
+    checks = []
+    for name, gate, row_count, kept_in in found:
+        # read only now: a broken contract may be what another alert is about
+        contracts = contracts or list(load_contracts(feeds_folder()).values())
+        shown_gate = gate if gate == FRESHNESS else f"gate_{gate}"
+        examples = first_examples(warehouse, kept_in, contracts)
+        checks.append(FailedCheck(name, shown_gate, row_count, kept_in, examples))
+    return checks
+
+
+def _tell(warehouse: Warehouse, alert: Alert) -> None:
+    """Forget what does not stand any more, and tell what is new."""
+    ledger.forget(warehouse, [alert.scope], alert.causes)
+    if alert.causes:
+        send(warehouse, alert)
