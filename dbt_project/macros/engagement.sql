@@ -174,13 +174,21 @@
 
 {# The same for windows of days: a window that ends up to 29 days after a changed day holds it. #}
 {% macro changed_windows() -%}
-    {%- set day = modules.datetime.timedelta(days=1) -%}
     (
     {%- for start in days_to_rebuild() | unique | sort -%}
         as_of_date between date '{{ start }}' and date '{{ start }}' + 29{{ ' or ' if not loop.last }}
     {%- else -%}
         false
     {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# Users whose user-days cover a day in windows of so many days: the sum of all steps up to it. #}
+{% macro users_of_window(window_days) -%}
+    cast(
+        sum(coalesce(sum(steps.step) filter (where steps.window_days = {{ window_days }}), 0)) over (
+            partition by calendar.product order by calendar.calendar_date
+        ) as bigint
     )
 {%- endmacro %}
 

@@ -20,12 +20,12 @@ accounts as (
     select
         extracts.extract_number,
         extracts.next_extract_date,
-        users.*,
-        {{ surrogate_key(attributes) }} as content
-    from {{ ref('stg_engagement__app_users') }} as users
-    inner join extracts on users.extract_date = extracts.extract_date
+        listed.*,
+        {{ surrogate_key(attributes) }} as content_sk
+    from {{ ref('stg_engagement__app_users') }} as listed
+    inner join extracts on listed.extract_date = extracts.extract_date
     {% if is_incremental() %}
-        where users.extract_date >= {{ replayed }}
+        where listed.extract_date >= {{ replayed }}
     {% endif %}
 ),
 
@@ -34,7 +34,7 @@ marks as (
         *,
         case
             when
-                lag(content) over (partition by user_id order by extract_number) = content
+                lag(content_sk) over (partition by user_id order by extract_number) = content_sk
                 and lag(extract_number) over (partition by user_id order by extract_number) = extract_number - 1
                 then 0
             else 1
@@ -52,12 +52,12 @@ stretches as (
 versions as (
     select
         user_id,
-        content,
+        content_sk,
         {{ attributes | join(',\n        ') }},
         min(extract_date) as first_extract_date,
         max(extract_date) as last_extract_date
     from stretches
-    group by user_id, stretch, content, {{ attributes | join(', ') }}
+    group by user_id, stretch, content_sk, {{ attributes | join(', ') }}
 ),
 
 dated as (

@@ -11,7 +11,7 @@ final as (
     select
         occurred_date as activity_date,
         product,
-        event_type,
+        coalesce(event_type, '(none)') as event_type,
         coalesce(country, '(none)') as country,
         coalesce(platform, '(none)') as platform,
         coalesce(category, '(none)') as category,
@@ -22,7 +22,7 @@ final as (
         where occurred_date in ({{ changed_days(event_feeds()) }})
     {% endif %}
     group by
-        occurred_date, product, event_type,
+        occurred_date, product, coalesce(event_type, '(none)'),
         coalesce(country, '(none)'), coalesce(platform, '(none)'), coalesce(category, '(none)')
 )
 

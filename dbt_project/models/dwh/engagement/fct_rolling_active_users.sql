@@ -33,9 +33,19 @@ gaps as (
 ),
 
 by_product as (
-    select activity_date, product, gap, user_count from gaps
+    select
+        activity_date,
+        product,
+        gap,
+        user_count
+    from gaps
     union all
-    select activity_date, only_product, gap, user_count from gaps
+    select
+        activity_date,
+        only_product as product,
+        gap,
+        user_count
+    from gaps
     where only_product is not null
 ),
 
@@ -58,12 +68,14 @@ steps as (
     {% endfor %}
 ),
 
+products as (select distinct product from by_product),
+
 calendar as (
     select
         dates.calendar_date,
         products.product
     from {{ ref('dim_dates') }} as dates
-    cross join (select distinct product from by_product) as products
+    cross join products
     cross join newest
     where
         dates.calendar_date <= newest.newest_date
@@ -76,14 +88,11 @@ calendar as (
 sums as (
     select
         calendar.calendar_date as as_of_date,
-        calendar.product
-        {% for window in windows %},
-        cast(
-            sum(coalesce(sum(steps.step) filter (where steps.window_days = {{ window }}), 0)) over (
-                partition by calendar.product order by calendar.calendar_date
-            ) as bigint
-        ) as active_users_{{ window }}d
-        {% endfor %}
+        calendar.product,
+        {{ users_of_window(1) }} as active_users_1d,
+        {{ users_of_window(7) }} as active_users_7d,
+        {{ users_of_window(28) }} as active_users_28d,
+        {{ users_of_window(30) }} as active_users_30d
     from calendar
     left join steps on calendar.calendar_date = steps.step_date and calendar.product = steps.product
     group by calendar.calendar_date, calendar.product

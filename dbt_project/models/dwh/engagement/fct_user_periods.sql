@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 -- Grain: one row per day, ISO week or month, product (or `all`) and user who is active in it, or was in the one before.
 -- A view: its rows follow from the rollups and would be several times theirs; see docs/decisions.
 with newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),

@@ -3,13 +3,11 @@
     meta={'feeds': ['events', 'app_events'], 'rebuilt': 'changed_periods'},
     indexes=[{'columns': ['period_type', 'period_start']}],
 ) }}
--- Grain: one row per day, ISO week or month and slice with an active user (the total: with an event): all of it, one of country, platform and
--- category, or country and category, each for all products and for each.
+-- Grain: one row per day, ISO week or month and slice with an active user (the total: with an event). Slices are all of
+-- it, one of country, platform and category, or country and category; each for all products and for each.
 -- A user with one kind of activity in a period counts once in each of its slices, so these add up from groups of
 -- users; only the others are counted slice by slice.
 {% set days = pending_days(event_feeds()) %}
-{% set columns = ['product', 'country', 'platform', 'category'] %}
-{% set kinds = [[], ['country'], ['platform'], ['category'], ['country', 'category']] %}
 with slices as (select * from {{ ref('int_engagement__slices') }}),
 
 {% for type in period_types() %}
@@ -113,60 +111,26 @@ activity as (
     {% endfor %}
 ),
 
-{% set sets %}
-    grouping sets (
-        {% for kind in kinds %}
-            (period_type, period_start{% for column in kind %}, {{ column }}{% endfor %}),
-            (period_type, period_start, product{% for column in kind %}, {{ column }}{% endfor %})
-            {{- ',' if not loop.last }}
-        {% endfor %}
-    )
-{% endset %}
 counts as (
     select
         period_type,
         period_start,
-        {% for column in columns %}
-            coalesce({{ column }}, 'all') as {{ column }},
-        {% endfor %}
+        {{ slice_columns() }},
         sum(user_count) as user_count,
         0 as event_count
     from simple
-    group by {{ sets }}
+    group by {{ slice_sets() }}
     union all
     select
         period_type,
         period_start,
-        {% for column in columns %}
-            coalesce({{ column }}, 'all') as {{ column }},
-        {% endfor %}
+        {{ slice_columns() }},
         0 as user_count,
         sum(event_count) as event_count
     from activity
-    group by {{ sets }}
-    {% for kind in kinds %}
-        {% for chosen in [kind, ['product'] + kind] %}
-            union all
-            select
-                period_type,
-                period_start,
-                {% for column in columns %}
-                    {{ column if column in chosen else "'all'" }} as {{ column }},
-                {% endfor %}
-                count(*) as user_count,
-                0 as event_count
-            from (
-                select
-                    period_type,
-                    period_start,
-                    user_key{% for column in chosen %},
-                    {{ column }}{% endfor %}
-                from various
-                group by period_type, period_start, user_key{% for column in chosen %}, {{ column }}{% endfor %}
-            ) as users
-            group by period_type, period_start{% for column in chosen %}, {{ column }}{% endfor %}
-        {% endfor %}
-    {% endfor %}
+    group by {{ slice_sets() }}
+    union all
+    {{ users_by_slice('various') }}
 ),
 
 final as (

@@ -11,6 +11,11 @@
 -- the period before. See docs/metrics.md#growth-accounting.
 -- A changed day changes its own period and, by who is retained or has churned, the one after it.
 {% set days = days_to_rebuild() %}
+{% set conditions = {} %}
+{% for type in period_types() %}
+    {% set periods = 'period_start in (' ~ periods_of(type, days, [-1, 0, 1]) ~ ')' %}
+    {% do conditions.update({type: periods if is_incremental() else 'true'}) %}
+{% endfor %}
 with newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
 
 {% for type in period_types() %}
@@ -21,7 +26,7 @@ with newest as (select max(activity_date) as newest_date from {{ ref('fct_activi
             lag(period_start) over (partition by user_key, product, country order by period_start) as earlier_period,
             lead(period_start) over (partition by user_key, product, country order by period_start) as later_period
         from (
-            {{ tracked_periods(type, 'period_start in (' ~ periods_of(type, days, [-1, 0, 1]) ~ ')' if is_incremental() else 'true') }}
+            {{ tracked_periods(type, conditions[type]) }}
         ) as tracked
     ),
 

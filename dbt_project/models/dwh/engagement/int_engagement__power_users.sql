@@ -3,8 +3,9 @@
     meta={'feeds': ['events', 'app_events'], 'rebuilt': 'changed_curves'},
     indexes=[{'columns': ['as_of_date']}],
 ) }}
--- Grain: one row per as-of day (each month end of the span, and its newest day), product (or `all`) and number of active
--- days in the 28 days that end on it, with such a user.
+-- Grain: one row per as-of day (each month end of the span, and its newest day), product (or `all`) and number of
+-- active days in the 28 days that end on it, with such a user.
+{% set condition = in_windows(curve_days(), 'period_start') if is_incremental() else 'true' %}
 with activity as (select * from {{ ref('fct_activity_daily') }}),
 
 span as (
@@ -31,7 +32,11 @@ window_days as (
         dates.calendar_date
     from as_of_dates
     inner join {{ ref('dim_dates') }} as dates
-        on dates.calendar_date > as_of_dates.as_of_date - 28 and dates.calendar_date <= as_of_dates.as_of_date
+        on as_of_dates.as_of_date < dates.calendar_date + 28 and as_of_dates.as_of_date >= dates.calendar_date
+),
+
+tracked as (
+    {{ tracked_periods('day', condition, by_country=false) }}
 ),
 
 users as (
@@ -42,9 +47,7 @@ users as (
         tracked.only_product,
         count(*) as active_day_count
     from window_days
-    inner join (
-        {{ tracked_periods('day', in_windows(curve_days(), 'period_start') if is_incremental() else 'true', by_country=false) }}
-    ) as tracked on window_days.calendar_date = tracked.period_start
+    inner join tracked on window_days.calendar_date = tracked.period_start
     group by window_days.as_of_date, tracked.user_key, tracked.product, tracked.only_product
 ),
 

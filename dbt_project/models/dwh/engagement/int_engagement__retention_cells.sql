@@ -8,6 +8,13 @@
 -- A changed day changes the cells of its own period; a first day that moved, whole cohorts.
 {% set changed = pending_days(event_feeds()) %}
 {% set moved = moved_days() %}
+{% set first_moved = [moved | min] if moved else [] %}
+{% set conditions = {} %}
+{% for type in ['week', 'month'] %}
+    {% set of_period = 'period_start in (' ~ periods_of(type, changed) ~ ')' %}
+    {% set of_cohort = 'period_start >= ' ~ periods_of(type, first_moved) %}
+    {% do conditions.update({type: '(' ~ of_period ~ ' or ' ~ of_cohort ~ ')' if is_incremental() else 'true'}) %}
+{% endfor %}
 with
 {% for type in ['week', 'month'] %}
     {{ type }}_counts as (
@@ -21,12 +28,7 @@ with
             only_country,
             count(*) as user_count
         from (
-            {% if is_incremental() %}
-                {{ tracked_periods(type, '(period_start in (' ~ periods_of(type, changed) ~ ') or period_start >= '
-                    ~ periods_of(type, [moved | min] if moved else []) ~ ')') }}
-            {% else %}
-                {{ tracked_periods(type) }}
-            {% endif %}
+            {{ tracked_periods(type, conditions[type]) }}
         ) as tracked
         {% if is_incremental() %}
             where period_start in ({{ periods_of(type, changed) }}) or {{ in_period_days(type, moved, 'first_date') }}

@@ -36,10 +36,13 @@ final as (
             cast(sum(event_count) as bigint) as event_count,
             sum(amount_total) as amount_total,
             -- null where there are several, and where the row is of one anyway
-            case when {{ 'true' if track == 'all' else 'false' }} and min(least_product) = max(greatest_product)
-                then min(least_product) end as only_product,
-            case when {{ 'true' if track == 'all' else 'false' }} and min(least_country) = max(greatest_country)
-                then min(least_country) end as only_country
+            {% if track == 'all' %}
+                case when min(least_product) = max(greatest_product) then min(least_product) end as only_product,
+                case when min(least_country) = max(greatest_country) then min(least_country) end as only_country
+            {% else %}
+                cast(null as text) as only_product,
+                cast(null as text) as only_country
+            {% endif %}
         from (
             select
                 user_key,

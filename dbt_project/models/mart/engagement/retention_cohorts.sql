@@ -36,14 +36,14 @@ final as (
     inner join periods as beginnings
         on cohorts.period_type = beginnings.period_type and cohorts.cohort_start = beginnings.period_start
     inner join periods
-        on cohorts.period_type = periods.period_type and periods.period_start >= cohorts.cohort_start
+        on cohorts.period_type = periods.period_type and cohorts.cohort_start <= periods.period_start
     left join cells
         on
             cohorts.period_type = cells.period_type
             and cohorts.cohort_start = cells.cohort_start
-            and periods.period_start = cells.period_start
             and cohorts.product = cells.product
             and cohorts.country = cells.country
+            and periods.period_start = cells.period_start
 )
 
 select * from final

@@ -27,9 +27,10 @@ counts as (
         days.as_of_date,
         days.first_date,
         rows_to_show.product,
-        {% for window in [1, 7, 28, 30] %}
-            coalesce(rolling.active_users_{{ window }}d, 0) as active_users_{{ window }}d{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce(rolling.active_users_1d, 0) as active_users_1d,
+        coalesce(rolling.active_users_7d, 0) as active_users_7d,
+        coalesce(rolling.active_users_28d, 0) as active_users_28d,
+        coalesce(rolling.active_users_30d, 0) as active_users_30d
     from rows_to_show
     inner join days on rows_to_show.as_of_date = days.as_of_date
     left join rolling on rows_to_show.as_of_date = rolling.as_of_date and rows_to_show.product = rolling.product

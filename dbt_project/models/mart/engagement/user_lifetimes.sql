@@ -22,64 +22,67 @@ days as (
     group by activity.user_key, slices.product, activity.activity_date
 ),
 
-types as (
+event_types as (
     select
         user_key,
         product,
         event_type
     from {{ ref('fct_events') }}
-    where occurred_date > (select newest.newest_date - 28 from newest) and user_key is not null
+    where occurred_date > (select newest.newest_date - 28 from newest) and user_key is not null and event_type is not null
     group by user_key, product, event_type
 ),
 
-{% for track in ['all', 'product'] %}
-    {% set product = 'product' if track == 'product' else "'all'" %}
-    {{ track }}_features as (
+-- once by product, once for all: a day and a type of event that several products share count once
+day_counts as (
+    {% for product in ['product', "'all'"] %}
         select
-            days.user_key,
-            days.product,
-            days.active_day_count,
-            days.event_count,
-            types.event_type_count
+            user_key,
+            product,
+            count(*) as active_day_count,
+            sum(event_count) as event_count
         from (
             select
                 user_key,
                 {{ product }} as product,
-                count(*) as active_day_count,
+                activity_date,
                 sum(event_count) as event_count
-            from (
-                select
-                    user_key,
-                    {{ 'product,' if track == 'product' }}
-                    activity_date,
-                    sum(event_count) as event_count
-                from days
-                group by user_key, {{ 'product,' if track == 'product' }} activity_date
-            ) as days
-            group by user_key{{ ', product' if track == 'product' }}
-        ) as days
-        inner join (
+            from days
+            group by user_key, {{ product }}, activity_date
+        ) as product_days
+        group by user_key, product
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+event_type_counts as (
+    {% for product in ['product', "'all'"] %}
+        select
+            user_key,
+            product,
+            count(*) as event_type_count
+        from (
             select
                 user_key,
                 {{ product }} as product,
-                count(*) as event_type_count
-            from (
-                select
-                    user_key,
-                    {{ 'product,' if track == 'product' }}
-                    event_type
-                from types
-                group by user_key, {{ 'product,' if track == 'product' }} event_type
-            ) as types
-            group by user_key{{ ', product' if track == 'product' }}
-        ) as types on days.user_key = types.user_key and days.product = types.product
-    ),
-{% endfor %}
+                event_type
+            from event_types
+            group by user_key, {{ product }}, event_type
+        ) as product_event_types
+        group by user_key, product
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
 
 features as (
-    select * from all_features
-    union all
-    select * from product_features
+    select
+        day_counts.user_key,
+        day_counts.product,
+        day_counts.active_day_count,
+        day_counts.event_count,
+        coalesce(event_type_counts.event_type_count, 0) as event_type_count
+    from day_counts
+    left join event_type_counts
+        on day_counts.user_key = event_type_counts.user_key and day_counts.product = event_type_counts.product
 ),
 
 ranks as (

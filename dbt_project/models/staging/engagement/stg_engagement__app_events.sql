@@ -9,7 +9,7 @@ final as (
         event_timestamp as occurred_at,
         {{ clean_text('event_id') }} as event_id,
         {{ clean_text('user_id') }} as user_id,
-        {{ clean_text('product') }} as product,
+        coalesce({{ clean_text('product') }}, '(none)') as product,
         {{ clean_text('event_type') }} as event_type,
         {{ clean_text('session_id') }} as session_id,
         duration_seconds,
