@@ -2,5 +2,6 @@
 
 from sample_data.files import WrittenFile
 from sample_data.sample import DEFAULT_START, FEEDS, write_sample
+from sample_data.truths import ENGAGEMENT_TRUTHS, Truth
 
-__all__ = ["DEFAULT_START", "FEEDS", "WrittenFile", "write_sample"]
+__all__ = ["DEFAULT_START", "ENGAGEMENT_TRUTHS", "FEEDS", "Truth", "WrittenFile", "write_sample"]

@@ -6,7 +6,7 @@ must bear, so the files have them too: copies of rows in the same and in the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -89,7 +89,7 @@ def write_acquisition(
     feeds: Collection[str],
     seed: int,
     written: list[WrittenFile],
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Write sessions and conversions, or one of them, a day at each step, and add the files to ``written``."""
     texts = Texts(user_texts, TimeTexts(start, days), _session_ends())
     weights = day_weights(start, days)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sample_data.acquisition import times_of_day
 from sample_data.draws import Draws, Int64s, urn
-from sample_data.engagement import DEVICE_URN, DEVICES, MILES, Accounts
+from sample_data.engagement import DEVICE_URN, DEVICES, MILES, Accounts, Int32s
 from sample_data.files import DAY, SECOND
 
 VISIT_WEIGHTS = (92, 90, 93, 97, 108, 116, 104)  # Monday first; the apps are busiest at weekends
@@ -101,14 +101,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Accounts as the days need them: who is there, and how often; 32 bits, as each day looks at every account."""
+    """Accounts as the days need them: who is there, and how often."""
 
     accounts: Accounts
-    first_day: NDArray[np.int32]
-    leaves: NDArray[np.int32]
-    pauses: NDArray[np.int32]
-    returns: NDArray[np.int32]
-    weight: NDArray[np.int32]
+    first_day: Int32s
     by_first: Int64s  # accounts in the order of their first visits
     first_at: Int64s  # the same visits
 
@@ -116,30 +112,24 @@ class Crowd:
     def of(cls, accounts: Accounts) -> Crowd:
         """The crowd of these accounts."""
         by_first = np.argsort(accounts.first_at, kind="stable")
-        return cls(
-            accounts=accounts,
-            first_day=(accounts.first_at // DAY).astype(np.int32),
-            leaves=accounts.leaves.astype(np.int32),
-            pauses=accounts.pauses.astype(np.int32),
-            returns=accounts.returns.astype(np.int32),
-            weight=accounts.weight.astype(np.int32),
-            by_first=by_first,
-            first_at=accounts.first_at[by_first],
-        )
+        return cls(accounts, (accounts.first_at // DAY).astype(np.int32), by_first, accounts.first_at[by_first])
 
-    def weights_on(self, day: int) -> NDArray[np.int32]:
+    def weights_on(self, day: int) -> Int32s:
         """How much each takes part on a day: not before the day after its first visit, nor after it has left."""
-        is_there = (self.first_day < day) & (self.leaves > day) & ((self.pauses > day) | (self.returns <= day))
-        return self.weight * is_there
+        accounts = self.accounts
+        is_away = (accounts.pauses <= day) & (accounts.returns > day)
+        return accounts.weight * ((self.first_day < day) & (accounts.leaves > day) & ~is_away)
 
-    def expected_events(self, days: int) -> int:
-        """About how many events the crowd makes in so many days."""
-        until = np.minimum(self.leaves, days).astype(np.int64)
+    def per_million(self, events: int, days: int) -> int:
+        """The factor for the visits, first ones excepted, with which so many days have about so many events."""
+        accounts = self.accounts
+        until = np.minimum(accounts.leaves, days)
         there = np.maximum(until - np.maximum(self.first_day + 1, 0), 0)
-        away = np.maximum(np.minimum(self.returns, until) - np.minimum(self.pauses, until), 0)
-        visits = int((np.maximum(there - away, 0) * self.weight).sum()) // 1000
-        visits += int(np.searchsorted(self.first_at, days * DAY) - np.searchsorted(self.first_at, 0))
-        return visits * int(EVENTS_URN.sum()) // len(EVENTS_URN)
+        away = np.maximum(np.minimum(accounts.returns, until) - np.minimum(accounts.pauses, until), 0)
+        visits = int((np.maximum(there - away, 0).astype(np.int64) * accounts.weight).sum()) // 1000
+        first_visits = int(np.searchsorted(self.first_at, days * DAY) - np.searchsorted(self.first_at, 0))
+        wanted = events * len(EVENTS_URN) // int(EVENTS_URN.sum())
+        return max(0, wanted - first_visits) * 1_000_000 // max(1, visits)
 
 
 def blocks_of_day(crowd: Crowd, seed: int, day: int, weekday: int, per_million: int) -> Iterator[Block]:
@@ -174,7 +164,7 @@ def _block(
     jitter[position == 0] = 0
     times = time[visit] + position * pace[visit] + jitter
 
-    device = np.where(draws.chance(100, visits), draws.pick(DEVICE_URN, visits), accounts.device[account])
+    device = np.where(draws.chance(100, visits), draws.pick(DEVICE_URN, visits), accounts.at("device", account))
     device[draws.chance(5, visits)] = len(DEVICES) - 1
     product = _products(accounts, draws, day, account)
     kept = times < (day + 1) * DAY  # a visit ends at midnight
@@ -188,14 +178,14 @@ def _products(accounts: Accounts, draws: Draws, day: int, account: Int64s) -> In
     """The product of each visit: half are to the user's own one, the others to those taken up since."""
     which = draws.below(100, len(account))
     second, third = accounts.second_from[account] <= day, accounts.third_from[account] <= day
-    product = np.where((which >= 50) & second, accounts.second[account], accounts.product[account])
-    return np.where((which >= 82) & third, accounts.third[account], product)
+    product = np.where((which >= 50) & second, accounts.at("second", account), accounts.at("product", account))
+    return np.where((which >= 82) & third, accounts.at("third", account), product)
 
 
 def _countries(accounts: Accounts, account: Int64s, time: Int64s) -> Int64s:
     """Where each user lives at the time."""
     has_moved = accounts.country_changed_at[account] <= time
-    return np.where(has_moved, accounts.country_later[account], accounts.country[account])
+    return np.where(has_moved, accounts.at("country_later", account), accounts.at("country", account))
 
 
 def _or_nobody(accounts: Accounts, draws: Draws, account: Int64s) -> Int64s:
@@ -225,7 +215,7 @@ def miles_events(accounts: Accounts, block: Block, seed: int, day: int) -> Miles
         event_type=event_type,
         category=category,
         amount=amount,
-        utm_source=accounts.utm_source[account],
+        utm_source=accounts.at("utm_source", account),
     )
 
 

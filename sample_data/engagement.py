@@ -85,41 +85,49 @@ NULL_PER_MILLE = {"country": 5, "age_group": 30, "gender": 40, "segment": 10}
 ABSENT_PER_MILLE = 5  # active, and in no extract of app_users
 NEVER = 1 << 24  # a day that does not come
 
+Int8s = NDArray[np.int8]
+Int32s = NDArray[np.int32]
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Columns of accounts, oldest first; a ``_later`` attribute holds from its ``_changed_at`` on.
+    """Columns of accounts, oldest first, as narrow as can be; a ``_later`` attribute holds from ``_changed_at`` on.
 
     ``first_at`` is the first visit (before time 0: was there already), ``leaves``, ``pauses``, ``returns`` and the days
     of adoption are day numbers, ``weight`` is visits in a thousand days.
     """
 
-    user: Int64s
-    utm_source: Int64s
+    user: Int32s
+    utm_source: Int8s
     signed_up_at: Int64s
     first_at: Int64s
-    weight: Int64s
-    leaves: Int64s
-    pauses: Int64s
-    returns: Int64s
-    product: Int64s
-    second: Int64s
-    second_from: Int64s
-    third: Int64s
-    third_from: Int64s
-    device: Int64s
-    gender: Int64s
-    country: Int64s
-    country_later: Int64s
+    weight: Int32s
+    leaves: Int32s
+    pauses: Int32s
+    returns: Int32s
+    product: Int8s
+    second: Int8s
+    second_from: Int32s
+    third: Int8s
+    third_from: Int32s
+    device: Int8s
+    gender: Int8s
+    country: Int8s
+    country_later: Int8s
     country_changed_at: Int64s
-    age_group: Int64s
-    age_group_later: Int64s
+    age_group: Int8s
+    age_group_later: Int8s
     age_group_changed_at: Int64s
-    segment: Int64s
-    segment_later: Int64s
+    segment: Int8s
+    segment_later: Int8s
     segment_changed_at: Int64s
     deleted_at: Int64s
     is_absent: NDArray[np.bool_]
+
+    def at(self, name: str, accounts: Int64s) -> Int64s:
+        """A column's values of these accounts, wide enough to calculate with."""
+        values: Int64s = getattr(self, name)[accounts].astype(np.int64)
+        return values
 
     def oldest_first(self) -> Accounts:
         """The same accounts in the order of their making."""
@@ -148,6 +156,7 @@ def open_accounts(population: Population, days: int, lead_days: int, seed: int) 
 
     deleted_at = signed_up_at + DAY + draws.below_each(np.full(count, DELETION_DAYS * DAY))
     deleted_at = np.where(is_old, np.maximum(deleted_at, 0) + draws.below_each(np.full(count, 300 * DAY)), deleted_at)
+    deleted_at = np.where(first_at < NEVER * DAY, np.maximum(deleted_at, first_at + DAY), deleted_at)
     leaves = np.minimum(_leaving(draws, utm_source, first_day, is_old), deleted_at // DAY)
     pauses = first_day + 5 + draws.below(60, count)
     pauses[~draws.chance(PAUSE_PER_MILLE, count)] = NEVER
@@ -166,20 +175,20 @@ def open_accounts(population: Population, days: int, lead_days: int, seed: int) 
     no_age = draws.chance(NULL_PER_MILLE["age_group"], count)
     no_segment = draws.chance(NULL_PER_MILLE["segment"], count)
     return Accounts(
-        user=user,
-        utm_source=utm_source,
+        user=user.astype(np.int32),
+        utm_source=utm_source.astype(np.int8),
         signed_up_at=signed_up_at,
         first_at=first_at,
-        weight=weight,
-        leaves=leaves,
-        pauses=pauses,
-        returns=pauses + 21 + draws.below(28, count),
-        product=product,
-        second=draws.pick(FURTHER_URN, count),
-        second_from=second_from,
-        third=draws.pick(FURTHER_URN, count),
-        third_from=third_from,
-        device=draws.pick(DEVICE_URN, count),
+        weight=weight.astype(np.int32),
+        leaves=leaves.astype(np.int32),
+        pauses=pauses.astype(np.int32),
+        returns=(pauses + 21 + draws.below(28, count)).astype(np.int32),
+        product=product.astype(np.int8),
+        second=draws.pick(FURTHER_URN, count).astype(np.int8),
+        second_from=second_from.astype(np.int32),
+        third=draws.pick(FURTHER_URN, count).astype(np.int8),
+        third_from=third_from.astype(np.int32),
+        device=draws.pick(DEVICE_URN, count).astype(np.int8),
         gender=_or_null(draws.pick(GENDER_URN, count), draws.chance(NULL_PER_MILLE["gender"], count), GENDERS),
         country=country,
         country_later=country_later,
@@ -232,14 +241,12 @@ def _change(draws: Draws, since: Int64s, days: int, happens: NDArray[np.bool_]) 
     return np.where(happens, at, NEVER * DAY)
 
 
-def _or_null(values: Int64s, is_null: NDArray[np.bool_], texts: tuple[str, ...]) -> Int64s:
+def _or_null(values: Int64s, is_null: NDArray[np.bool_], texts: tuple[str, ...]) -> Int8s:
     """The values, or the last text, which is the empty one."""
-    return np.where(is_null, len(texts) - 1, values)
+    return np.where(is_null, len(texts) - 1, values).astype(np.int8)
 
 
-def _with_nulls(
-    draws: Draws, name: str, first: Int64s, choices: Int64s, texts: tuple[str, ...]
-) -> tuple[Int64s, Int64s]:
+def _with_nulls(draws: Draws, name: str, first: Int64s, choices: Int64s, texts: tuple[str, ...]) -> tuple[Int8s, Int8s]:
     """The values now and after a change, both null for the same accounts."""
     is_null = draws.chance(NULL_PER_MILLE[name], len(first))
     return _or_null(first, is_null, texts), _or_null(draws.pick(choices, len(first)), is_null, texts)

@@ -6,8 +6,8 @@ Rows of a day go to the file of the day, but for a few that are late; copies sta
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from sample_data.engagement import Accounts
 from sample_data.engagement_texts import APP_EVENTS_SCHEMA, HEADERS, EngagementTexts
 from sample_data.files import WrittenFile, whole_file
 
+EPOCH = date(1970, 1, 1).toordinal()
 ENGAGEMENT_FEEDS = ("events", "app_events", "app_users")
 
 # Flaws, per ten thousand rows.
@@ -71,7 +72,7 @@ def _units(folder: Path, feed: str, span: Span) -> Iterator[Unit]:
             continue
         length = 1 if span.is_daily else 7 - today.weekday()
         end = min(span.days, day + length)
-        if feed == "app_events" and day < span.parquet_from:
+        if feed == "app_events":
             end = min(end, span.parquet_from)
         named = today if span.is_daily else today - timedelta(days=today.weekday())
         yield Unit(folder / feed / f"{feed}_{named}.csv", range(day, end))
@@ -100,6 +101,9 @@ class EventFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._parquet is not None:
+            with suppress(OSError):  # its end goes nowhere
+                self._parquet.close()
         if self._open:
             self._open.__exit__(kind, error, traceback)
 
@@ -159,7 +163,7 @@ def write_engagement(
     seed: int,
     per_million: int,
     written: list[WrittenFile],
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Write the feeds of engagement among ``feeds``, a day at each step, and add the finished files to ``written``."""
     crowd = Crowd.of(accounts)
     rows_of: dict[str, Callable[[Block, int], Events]] = {
@@ -181,9 +185,6 @@ def write_engagement(
                 written.append(_write_extract(folder, accounts, texts, day, span.date_of(day)))
             yield day
     written += [file for target in files.values() for file in target.written]
-
-
-EPOCH = date(1970, 1, 1).toordinal()
 
 
 def _write_extract(folder: Path, accounts: Accounts, texts: EngagementTexts, day: int, day_date: date) -> WrittenFile:

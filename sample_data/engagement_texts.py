@@ -129,11 +129,11 @@ class EngagementTexts:
         for name in ("country", "age_group", "segment"):
             changed_at = getattr(accounts, f"{name}_changed_at")[listed]
             has_changed = changed_at < end
-            now, later = getattr(accounts, name)[listed], getattr(accounts, f"{name}_later")[listed]
+            now, later = accounts.at(name, listed), accounts.at(f"{name}_later", listed)
             values.append(np.where(has_changed, later, now))
             updated_at = np.where(has_changed, np.maximum(updated_at, changed_at), updated_at)
         country, age_group, segment = values
-        kind = ((country * len(AGE_GROUPS) + age_group) * len(GENDERS) + accounts.gender[listed]) * len(SEGMENTS)
+        kind = ((country * len(AGE_GROUPS) + age_group) * len(GENDERS) + accounts.at("gender", listed)) * len(SEGMENTS)
         return csv_block(
             [
                 self._users[listed],

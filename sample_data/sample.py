@@ -5,7 +5,7 @@ Source: nothing but the arguments; the same arguments give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sample_data.engagement_texts import EngagementTexts
 from sample_data.files import Bytes, WrittenFile, digit_table
 
 DEFAULT_START = date(2024, 1, 1)  # a Monday
+Writer = Generator[int, None, None]  # writes a day at each step
 FEEDS = (*ACQUISITION_HEADERS, *ENGAGEMENT_FEEDS)
 # Retention shows over weeks: the apps of a shorter sample are older than its sessions, so that they have so many days.
 ENGAGEMENT_DAYS = 88
@@ -76,7 +77,7 @@ def write_sample(
     population = populate(users, start, days, seed)
     user_texts = _user_texts(users, seed)
     written: list[WrittenFile] = []
-    steps: dict[Iterator[int], int] = {}  # the writers, and how many days each has
+    steps: dict[Writer, int] = {}  # the writers, and how many days each has
     if set(feeds) & set(ACQUISITION_HEADERS):
         writer = write_acquisition(folder, population, user_texts, start, days, feeds, seed, written)
         steps[writer] = days
@@ -88,24 +89,30 @@ def write_sample(
         texts = EngagementTexts(accounts, user_texts, first_day, span.days)
         per_million = 1_000_000
         if events is not None:
-            per_million = events * 1_000_000 // max(1, Crowd.of(accounts).expected_events(lead_days + days))
+            per_million = Crowd.of(accounts).per_million(events, lead_days + days)
         writer = write_engagement(folder, accounts, texts, span, feeds, seed, per_million, by_engagement)
         steps[writer] = span.days
     _run(steps, days, progress)
     return written + by_engagement
 
 
-def _run(steps: Mapping[Iterator[int], int], days: int, progress: Callable[[int, int], None] | None) -> None:
+def _run(
+    steps: Mapping[Generator[int, None, None], int], days: int, progress: Callable[[int, int], None] | None
+) -> None:
     """Take the steps of all writers side by side, each of as many as is said; progress counts ``days`` for all."""
-    for done in range(1, days + 1):
-        for writer, count in steps.items():
-            for _ in range(count * (done - 1) // days, count * done // days):
-                next(writer)
-        if progress:
-            progress(done, days)
-    for writer in steps:  # what is left to do after the last day
-        for _ in writer:
-            pass
+    try:
+        for done in range(1, days + 1):
+            for writer, count in steps.items():
+                for _ in range(count * (done - 1) // days, count * done // days):
+                    next(writer)
+            if progress:
+                progress(done, days)
+        for writer in steps:  # what is left to do after the last day
+            for _ in writer:
+                pass
+    finally:  # of a writer that has not come to its end, files are not finished, and go
+        for writer in steps:
+            writer.close()
 
 
 def _user_texts(users: int, seed: int) -> Bytes:
