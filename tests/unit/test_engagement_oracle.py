@@ -371,12 +371,13 @@ def test_lifetimes_cover_all_history(landing: Landing) -> None:
     landing.miles("2024-01-01 11:00", "u", miles_amount="-0.30")
     landing.app(day(50), "u")
     landing.app(day(51), "v")
+    landing.app(day(52))
     expected = landing.calculate()
     found = lifetimes(expected, "all")["u"]
     assert (found.first_event_date, found.last_event_date, found.active_day_count) == (day(0), day(50), 2)
     assert (found.event_count, found.amount_total) == (3, Decimal("-0.2"))
     assert lifetimes(expected, "threads")["u"].amount_total is None
-    assert lifetimes(expected, "miles").keys() == {"u"}
+    assert (lifetimes(expected, "all").keys(), lifetimes(expected, "miles").keys()) == ({"u", "v"}, {"u"})
 
 
 def test_scores_compare_the_users_of_the_last_28_days(landing: Landing) -> None:
@@ -385,13 +386,15 @@ def test_scores_compare_the_users_of_the_last_28_days(landing: Landing) -> None:
     landing.days("most", 30)
     landing.days("some", 31)
     landing.days("less", 3, 4)
+    landing.days("less", 4, event_type=" ")
     landing.app(day(31), "some", event_type="miles_earned")
     expected = landing.calculate()
-    # In the last 28 days, day 4 to 31, most has 3 days, 4 events and 2 types; some 1, 1 (of miles) and 1; less as some.
+    # Days 4 to 31 count. Days, events, types of miles: most 3, 4, 2; some 1, 1, 1; less 1, 2, 1, for blank is no type.
     scores = {user: row.engagement_score for user, row in lifetimes(expected, "miles").items()}
+    assert scores == {"past": None, "most": 100, "some": 0, "less": Fraction(50, 3)}
+    # Of all products some has 2 events as well, of one type.
+    scores = {user: row.engagement_score for user, row in lifetimes(expected, "all").items()}
     assert scores == {"past": None, "most": 100, "some": 0, "less": 0}
-    # Of all products some has 2 events, but one type only: percent ranks 0, 1/2 and 0.
-    assert lifetimes(expected, "all")["some"].engagement_score == Fraction(50, 3)
     assert {user: row.engagement_score for user, row in lifetimes(expected, "threads").items()} == {"some": 0}
 
 
