@@ -172,7 +172,8 @@ def describe(mart: str, columns: Sequence[str], missing: Counter[Any], surplus: 
     lines = [f"{mart}: {missing.total()} rows missing, {surplus.total()} surplus", f"  {', '.join(columns)}"]
     for sign, rows in (("oracle   ", missing), ("warehouse", surplus)):
         in_order = sorted(rows, key=lambda row: tuple(map(str, row)))
-        lines += [f"  {sign} {', '.join(map(str, row))}" for row in in_order[:10]]
+        shown = [[repr(value) if isinstance(value, str) else str(value) for value in row] for row in in_order[:10]]
+        lines += [f"  {sign} {', '.join(row)}" for row in shown]
     return "\n".join(lines)
 
 

@@ -72,19 +72,13 @@ def day(number: int) -> date:
 
 
 def growth(expected: Expected, period_type: str, product: str = "all", country: str = "all") -> list[GrowthAccounting]:
-    return [
-        row
-        for row in expected.growth_accounting
-        if (row.period_type, row.product, row.country) == (period_type, product, country)
-    ]
+    key = (period_type, product, country)
+    return [row for row in expected.growth_accounting if (row.period_type, row.product, row.country) == key]
 
 
-def cohorts(expected: Expected, period_type: str, product: str = "all") -> list[RetentionCohorts]:
-    return [
-        row
-        for row in expected.retention_cohorts
-        if (row.period_type, row.product, row.country) == (period_type, product, "all")
-    ]
+def cohorts(expected: Expected, period_type: str) -> list[RetentionCohorts]:
+    key = (period_type, "all", "all")
+    return [row for row in expected.retention_cohorts if (row.period_type, row.product, row.country) == key]
 
 
 def lifetimes(expected: Expected, product: str) -> dict[str, UserLifetimes]:
