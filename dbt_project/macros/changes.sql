@@ -19,6 +19,9 @@
             model text, load_id bigint, primary key (model, load_id)
         );
         create table if not exists {{ state('_model_versions') }} (model text primary key, version text not null);
+        create table if not exists {{ state('_moved_days') }} ( -- see macros/engagement.sql
+            load_id bigint, event_date date, primary key (load_id, event_date)
+        );
         delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
         delete from {{ state('_consumed_loads') }} -- of models that are no more: nothing waits for them
         where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}');

@@ -113,7 +113,7 @@
     Days whose rows a model of the dwh may have built in this run: those of loads since a day before the last
     publication (all loads before the first), as far as the model has consumed every load that touched them.
 #}
-{% macro built_days(feed, model_name) %}
+{% macro built_days(feeds, model_name) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
     {%- set state_exists = run_query("select to_regclass('" ~ state('_consumed_loads') ~ "')").columns[0].values()[0] -%}
     {%- if not state_exists -%}{%- do return([]) -%}{%- endif -%}
@@ -122,7 +122,7 @@
         inner join raw._loads as loads on days.load_id = loads.load_id
         left join {{ state('_consumed_loads') }} as consumed
             on days.load_id = consumed.load_id and consumed.model = '{{ model_name }}'
-        where days.feed = '{{ feed }}'
+        where days.feed in ('{{ feeds | join("', '") }}')
         group by days.event_date
         having
             count(*) = count(consumed.load_id)

@@ -62,3 +62,18 @@
 {# Text ordered by its bytes, the same on every machine. #}
 {% macro byte_order(column) %}{{ adapter.dispatch('byte_order')(column) }}{% endmacro %}
 {% macro default__byte_order(column) %}{{ column }} collate "C"{% endmacro %}
+
+{# A date some calendar months on; the day of the month is 1. #}
+{% macro months_later(day, months) -%}
+    cast(cast({{ day }} as timestamp) + {{ months }} * interval '1' month as date)
+{%- endmacro %}
+
+{# The instant at which a UTC day begins. #}
+{% macro utc_midnight(day) %}{{ adapter.dispatch('utc_midnight')(day) }}{% endmacro %}
+{% macro default__utc_midnight(day) %}cast({{ day }} as timestamp) at time zone 'UTC'{% endmacro %}
+
+{# Sets of up to 32 days as the bits of an integer: that of one day, counted from 0, and how many a set has. #}
+{% macro day_bit(place) %}{{ adapter.dispatch('day_bit')(place) }}{% endmacro %}
+{% macro default__day_bit(place) %}cast(1 as integer) << ({{ place }}){% endmacro %}
+{% macro day_count(bits) %}{{ adapter.dispatch('day_count')(bits) }}{% endmacro %}
+{% macro default__day_count(bits) %}bit_count(cast({{ bits }} as bit(32))){% endmacro %}

@@ -1,8 +1,8 @@
 {#
     On the days that new loads touched, staging has as many rows as raw has different ones: copies fall, nothing else.
-    Of text_columns the spelling (case, white space around) makes no difference.
+    Of text_columns the spelling (case, white space around) makes no difference; of clean_columns, white space around.
 #}
-{% test copies_collapse(model, feed, source, instant, event_time, columns, text_columns=[]) %}
+{% test copies_collapse(model, feed, source, instant, event_time, columns, text_columns=[], clean_columns=[]) %}
 {{ config(tags=['critical']) }}
 with there as (
     select event_date, count(*) as row_count
@@ -11,6 +11,7 @@ with there as (
             {{ utc_date(event_time) }} as event_date,
             {{ columns | join(', ') }}
             {%- for column in text_columns %}, upper({{ clean_text(column) }}) as {{ column }}{% endfor %}
+            {%- for column in clean_columns %}, {{ clean_text(column) }} as {{ column }}{% endfor %}
         from {{ source }}
         where {{ on_touched_days(feed, event_time) }}
     ) as different

@@ -4,6 +4,8 @@ with days as (
     select activity_date as event_date from {{ ref('fct_channel_activity_daily') }}
     union all
     select registered_date from {{ ref('int_acquisition__registrations') }}
+    union all
+    select activity_date from {{ ref('fct_activity_daily') }}
 ),
 
 span as (

@@ -9,6 +9,16 @@ with sightings as (
         least({{ utc_date('first_session_at') }}, {{ utc_date('first_registered_at') }}) as first_date,
         greatest({{ utc_date('last_session_at') }}, {{ utc_date('last_registered_at') }}) as last_date
     from {{ ref('dim_acquisition_users') }}
+    union all
+    select
+        user_keys.identity,
+        user_keys.user_id,
+        'engagement' as domain_name,
+        tracks.first_date,
+        tracks.last_date
+    from {{ ref('int_engagement__user_tracks') }} as tracks
+    inner join {{ ref('int_engagement__user_keys') }} as user_keys on tracks.user_key = user_keys.user_key
+    where tracks.product = 'all' and tracks.country = 'all'
 ),
 
 final as (

@@ -1,0 +1,257 @@
+{#
+    How the rollups of engagement follow changes. A changed day reaches further than its own rows: into the period after
+    it (churn), into windows that end after it, and, where it moves a user's first day, into the periods of the old and
+    the new first day. The model that finds a first day moved passes those days on in `_moved_days`, under a load that it
+    consumed, so that a model after it finds them until it has consumed that load itself.
+#}
+{% macro event_feeds() %}{% do return(['events', 'app_events']) %}{% endmacro %}
+
+{# Days on which first days of users moved, as far as `this` has not seen it: a list of dates. #}
+{% macro moved_days() %}
+    {%- set loads = pending_loads(event_feeds()) -%}
+    {%- if not loads -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        select distinct event_date from {{ state('_moved_days') }} where load_id in ({{ loads | join(', ') }})
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{#
+    Days whose periods and windows `this` builds anew: changed days, moved days, and the last day that it has
+    (meta.last_day, an expression over `this`), which has a day after it now.
+#}
+{% macro days_to_rebuild() %}
+    {%- set changed = pending_days(event_feeds()) -%}
+    {%- if not changed -%}{%- do return([]) -%}{%- endif -%}
+    {%- set last = run_query('select ' ~ config.meta_get('last_day') ~ ' from ' ~ this).columns[0].values()[0] -%}
+    {%- do return(changed + moved_days() + ([last] if last else [])) -%}
+{% endmacro %}
+
+{#
+    Every period of one type in which a user was active, once for each track of the user, as a subquery: period_start,
+    user_key, product, country, first_date, only_product, only_country.
+
+    Metrics look at all activity, at that in each product, and at that in each country (`all`, a product or a country).
+    A user who only ever had one product is in its figures as in the total, so only users of several have tracks of
+    their own for each, and likewise for countries: a third of the rows. `expand_tracks` counts the others where they
+    belong. `condition` is over period_start.
+#}
+{% macro tracked_periods(period_type, condition='true', by_country=true) %}
+    {%- set periods %}
+            {%- if period_type == 'day' %}
+            select activity_date as period_start, user_key, slice_key from {{ ref('fct_user_activity_daily') }}
+            where {{ condition | replace('period_start', 'activity_date') }}
+            {%- else %}
+            select period_start, user_key, slice_key from {{ ref('int_engagement__user_periods') }}
+            where period_type = '{{ period_type }}' and {{ condition }}
+            {%- endif %}
+    {%- endset %}
+        select
+            active.period_start,
+            active.user_key,
+            tracks.product,
+            tracks.country,
+            tracks.first_date,
+            tracks.only_product,
+            tracks.only_country
+        from (
+            select period_start, user_key from ({{ periods }}) as periods
+            group by period_start, user_key
+        ) as active
+        inner join {{ ref('int_engagement__user_tracks') }} as tracks
+            on active.user_key = tracks.user_key and tracks.product = 'all' and tracks.country = 'all'
+    {%- for column in ['product'] + (['country'] if by_country else []) %}
+        union all
+        select
+            active.period_start,
+            active.user_key,
+            tracks.product,
+            tracks.country,
+            tracks.first_date,
+            null as only_product,
+            null as only_country
+        from (
+            select periods.period_start, periods.user_key, slices.{{ column }}
+            from ({{ periods }}) as periods
+            inner join {{ ref('int_engagement__user_tracks') }} as users
+                on
+                    periods.user_key = users.user_key
+                    and users.product = 'all' and users.country = 'all' and users.only_{{ column }} is null
+            inner join {{ ref('int_engagement__slices') }} as slices on periods.slice_key = slices.slice_key
+            group by periods.period_start, periods.user_key, slices.{{ column }}
+        ) as active
+        inner join {{ ref('int_engagement__user_tracks') }} as tracks
+            on
+                active.user_key = tracks.user_key
+                and {{ "active.product = tracks.product and tracks.country = 'all'" if column == 'product'
+                    else "tracks.product = 'all' and active.country = tracks.country" }}
+    {%- endfor %}
+{% endmacro %}
+
+{#
+    Counts by track, of the users with only one product or country under these too: rows of `group_by`, product, country
+    and the sums of `measures`, from a relation that has them and only_product, only_country.
+#}
+{% macro expand_tracks(relation, group_by, measures) %}
+    {%- set keys = group_by | join(', ') -%}
+    {%- set figures = measures | join(', ') -%}
+    select
+        {{ keys }}, product, country,
+        {%- for measure in measures %}
+        cast(sum({{ measure }}) as bigint) as {{ measure }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select {{ keys }}, product, country, {{ figures }} from {{ relation }}
+        union all
+        select {{ keys }}, only_product, 'all', {{ figures }} from {{ relation }} where only_product is not null
+        union all
+        select {{ keys }}, 'all', only_country, {{ figures }} from {{ relation }} where only_country is not null
+    ) as expanded
+    group by {{ keys }}, product, country
+{% endmacro %}
+
+{# Keys of the users with a row that pending loads added, changed or removed: a subquery of one column, user_key. #}
+{% macro changed_user_keys() %}
+    select user_keys.user_key
+    from {{ ref('int_engagement__user_keys') }} as user_keys
+    where
+        user_keys.user_id in (
+            {{ changed_users(event_feeds()) }}
+        )
+{% endmacro %}
+
+{# rebuild_user_periods: the changed users' rows of the weeks and months of changed days are built anew. #}
+{% macro get_incremental_rebuild_user_periods_sql(arguments) %}
+    {%- set changed = pending_days(event_feeds()) %}
+    delete from {{ arguments['target_relation'] }}
+    where
+        {{ in_periods_of(changed) }}
+        and user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
+{# rebuild_user_tracks: the changed users' rows are built anew; first days that moved are passed on. #}
+{% macro get_incremental_rebuild_user_tracks_sql(arguments) %}
+    {%- set loads = pending_loads(event_feeds()) %}
+    {%- if loads %}
+        insert into {{ state('_moved_days') }} (load_id, event_date)
+        with old as (
+            select user_key, product, country, first_date from {{ arguments['target_relation'] }}
+            where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }})
+        ),
+        moves as (
+            select old.first_date as old_date, new.first_date as new_date
+            from old
+            full outer join {{ arguments['temp_relation'] }} as new
+                on old.user_key = new.user_key and old.product = new.product and old.country = new.country
+            where old.first_date is null or new.first_date is null or old.first_date <> new.first_date
+        )
+        select distinct {{ loads[-1] }}, moved.event_date
+        from (select old_date as event_date from moves union all select new_date from moves) as moved
+        where moved.event_date is not null
+        on conflict do nothing;
+    {%- endif %}
+    delete from {{ arguments['target_relation'] }}
+    where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
+{# rebuild_rows: the rows that the macro meta.rebuilt names are built anew. #}
+{% macro get_incremental_rebuild_rows_sql(arguments) %}
+    delete from {{ arguments['target_relation'] }}
+    where {{ context[config.meta_get('rebuilt')]() }};
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
+{# Rows that changed days reach in a model of periods: those of the period itself, and of the one after it (churn). #}
+{% macro changed_periods() %}{{ in_periods_of(pending_days(event_feeds())) }}{% endmacro %}
+{% macro changed_and_next_periods() %}{{ in_periods_of(days_to_rebuild(), [0, 1]) }}{% endmacro %}
+
+{# The same for retention: cells of a changed period, and all cells of a cohort whose users moved. #}
+{% macro changed_cells() -%}
+    ({{ in_periods_of(pending_days(event_feeds())) }} or {{ in_periods_of(moved_days()) | replace('period_start', 'cohort_start') }})
+{%- endmacro %}
+
+{# The same for windows of days: a window that ends up to 29 days after a changed day holds it. #}
+{% macro changed_windows() -%}
+    {%- set day = modules.datetime.timedelta(days=1) -%}
+    (
+    {%- for start in days_to_rebuild() | unique | sort -%}
+        as_of_date between date '{{ start }}' and date '{{ start }}' + 29{{ ' or ' if not loop.last }}
+    {%- else -%}
+        false
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# Whether a day lies within 29 days before and some days after one of those days: what windows of 30 days need. #}
+{% macro in_windows(days, column, after=29) -%}
+    (
+    {%- for start in days | unique | sort -%}
+        {{ column }} between date '{{ start }}' - 29 and date '{{ start }}' + {{ after }}{{ ' or ' if not loop.last }}
+    {%- else -%}
+        false
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# Days whose curves of 28 days `this` builds anew: changed days, the last day that it has, and the newest day. #}
+{% macro curve_days() %}
+    {%- if not (execute and is_incremental()) -%}{%- do return([]) -%}{%- endif -%}
+    {%- set query -%}
+        select max(activity_date) from {{ ref('fct_activity_daily') }}
+        union select max(as_of_date) from {{ this }}
+    {%- endset -%}
+    {%- set ends = run_query(query).columns[0].values() | reject('none') | list -%}
+    {%- do return(pending_days(event_feeds()) + ends) -%}
+{% endmacro %}
+
+{# Rows of curves that those days reach, and those of a day that was the newest: only month ends stay. #}
+{% macro changed_curves(column='as_of_date') -%}
+    (
+    {%- for day in curve_days() | unique | sort -%}
+        {{ column }} between date '{{ day }}' and date '{{ day }}' + 27{{ ' or ' if not loop.last }}
+    {%- else -%}
+        false
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# Live extracts of a feed that delivers whole tables, by the ledger: a subquery of one column, extract_date. #}
+{% macro extract_dates(feed) %}
+    select distinct days.event_date as extract_date
+    from raw._changed_days as days
+    inner join raw._loads as loads on days.load_id = loads.load_id
+    where days.feed = '{{ feed }}' and loads.status = 'loaded' and loads.loaded_count > 0
+{% endmacro %}
+
+{# The last live extract before the first that pending loads touched: a date; null where there is none. #}
+{% macro replayed_extract(feed) %}
+    {%- set days = pending_days([feed]) -%}
+    {%- if not days -%}{%- do return(none) -%}{%- endif -%}
+    {%- set query -%}
+        select max(extract_date) from ({{ extract_dates(feed) }}) as dates where extract_date < date '{{ days[0] }}'
+    {%- endset -%}
+    {%- do return(run_query(query).columns[0].values()[0]) -%}
+{% endmacro %}
+
+{# The same as a literal: from here on extracts are replayed. From the beginning, or never where nothing is pending. #}
+{% macro replayed_extracts(feed) -%}
+    {%- if not pending_days([feed]) -%}
+        date 'infinity'
+    {%- else -%}
+        date '{{ replayed_extract(feed) or '-infinity' }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{# rebuild_history: versions that held at the first extract that is replayed, or later, are built anew. #}
+{% macro get_incremental_rebuild_history_sql(arguments) %}
+    {%- set feed = config.meta_get('feeds')[0] %}
+    {%- if pending_days([feed]) %}
+        delete from {{ arguments['target_relation'] }}
+        where valid_to is null or valid_to > {{ utc_midnight(replayed_extracts(feed)) }};
+        {{ insert_rows(arguments) }}
+    {%- else %}
+        select 1;
+    {%- endif %}
+{% endmacro %}

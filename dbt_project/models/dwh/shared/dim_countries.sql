@@ -1,0 +1,19 @@
+{{ config(tags=['shared']) }}
+-- Grain: one row per country that any event or account has; grows from the data.
+with events as (
+    select country from {{ ref('fct_activity_daily') }}
+    where country <> '(none)'
+),
+
+accounts as (
+    select country from {{ ref('dim_app_users') }}
+    where country is not null
+),
+
+final as (
+    select country from events
+    union
+    select country from accounts
+)
+
+select * from final

@@ -1,0 +1,19 @@
+-- Grain: one row per event of the miles app: exact copies, within and across files, collapse to one.
+-- The time is part of the deduplication, so that one day can be read alone.
+with source as (select * from {{ source('engagement', 'events') }}),
+
+final as (
+    select distinct
+        {{ utc_date('event_time') }} as occurred_date,
+        event_time as occurred_at,
+        {{ clean_text('user_id') }} as user_id,
+        {{ clean_text('event_type') }} as event_type,
+        {{ clean_text('transaction_category') }} as category,
+        miles_amount,
+        {{ clean_text('platform') }} as platform,
+        {{ clean_text('utm_source') }} as utm_source,
+        {{ clean_text('country') }} as country
+    from source
+)
+
+select * from final

@@ -1,0 +1,16 @@
+{# Of each type of period, no day, week or month is missing between the first and the last row. #}
+{% test periods_are_complete(model, by, where='true') %}
+{{ config(tags=['critical']) }}
+with periods as (
+    select
+        {{ by | join(', ') }}, period_start,
+        lead(period_start) over (partition by {{ by | join(', ') }} order by period_start) as later_start
+    from {{ model }} where {{ where }}
+)
+select * from periods
+where later_start <> case period_type
+    when 'day' then period_start + 1
+    when 'week' then period_start + 7
+    else {{ months_later('period_start', 1) }}
+end
+{% endtest %}
