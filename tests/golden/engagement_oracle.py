@@ -271,13 +271,15 @@ def power_user_curve(log: Log) -> list[PowerUserCurve]:
 
 
 def usage_daily(log: Log) -> list[UsageDaily]:
-    """Events, sessions, hours and users of every day, of all products and of each."""
+    """Events, sessions, hours and users: of all products every day, of one on days on which it has a user."""
     rows = []
     days = log.days
     for product in log.products:
         users_on = _users_by_day(log, product)
         active = {day: len(users_on.get(day, set())) for day in days}
         for day in days:
+            if product != ALL and not active[day]:
+                continue
             events = [event for event in log.of_product(product) if event.day == day]
             sessions = {(event.product, event.session_id) for event in events if event.session_id is not None}
             seconds = sum((Fraction(event.duration_seconds or 0) for event in events), Fraction(0))
