@@ -136,17 +136,47 @@ def publish(roll_back: bool, force: bool) -> None:
 @click.option("--users", default=2_000, show_default=True, type=click.IntRange(1), help="Users in the sample.")
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1), help="Days the sample covers.")
 @click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same files.")
+@click.option("--feeds", metavar="FEED,...", help="Write only these feeds.  [default: all]")
+@click.option("--events", type=click.IntRange(1), help="About how many rows of events and app_events; scales visits.")
+@click.option("--lead-days", type=click.IntRange(0), help="Engagement begins so much earlier.  [default: for 88 days]")
+@click.option("--more-days", default=0, type=click.IntRange(0), help="Engagement goes on so much longer.")
+@click.option("--daily", "is_daily", is_flag=True, help="Files of a day, not of a week, for events and app_events.")
 @click.option("--if-empty", is_flag=True, help="Write nothing when FOLDER already holds files.")
-def sample(folder: Path, users: int, days: int, seed: int, if_empty: bool) -> None:
+def sample(
+    folder: Path,
+    users: int,
+    days: int,
+    seed: int,
+    feeds: str | None,
+    events: int | None,
+    lead_days: int | None,
+    more_days: int,
+    is_daily: bool,
+    if_empty: bool,
+) -> None:
     """Write realistic files of every feed below FOLDER (docs/data-card.md says what is in them)."""
-    from sample_data import write_sample
+    from sample_data import FEEDS, write_sample
 
+    chosen = FEEDS if feeds is None else tuple(feeds.split(","))
+    if unknown := sorted(set(chosen) - set(FEEDS)):
+        raise click.BadParameter(f"no {', '.join(unknown)} (there are: {', '.join(FEEDS)})", param_hint="--feeds")
     if if_empty and any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
         say(f"{folder} already holds files; no sample data written.")
         return
 
     with click.progressbar(length=days, label="Writing", file=sys.stderr) as bar:
-        files = write_sample(folder, users=users, days=days, seed=seed, progress=lambda _done, _total: bar.update(1))
+        files = write_sample(
+            folder,
+            users=users,
+            days=days,
+            seed=seed,
+            feeds=chosen,
+            lead_days=lead_days,
+            more_days=more_days,
+            events=events,
+            is_daily=is_daily,
+            progress=lambda _done, _total: bar.update(1),
+        )
     for feed in sorted({file.feed for file in files}):
         rows = [file.row_count for file in files if file.feed == feed]
         say(f"{folder / feed}: {len(rows)} files, {sum(rows):,} rows")

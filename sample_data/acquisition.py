@@ -55,6 +55,7 @@ HOUR_URN = urn(
     dict(enumerate((12, 8, 5, 4, 5, 9, 18, 30, 42, 50, 55, 56, 54, 52, 53, 55, 57, 60, 66, 74, 78, 66, 42, 24)))
 )
 
+UNKNOWN = len(MEDIA)  # no medium at all
 NO_SESSION, ONLY_AFTER, EXPIRED, OTHERS = 100, 101, 102, 103  # outcomes that are no medium
 # Of each hundred registrations, those whose journey is made for the outcome.
 OUTCOMES = {
@@ -103,11 +104,13 @@ class Population:
     """Everything about the users that must be known before the first day is written.
 
     ``present_from`` is the time from which a user takes part in background traffic: the end for those who never do.
+    ``came_by`` is the medium that a user's first registration was made for; UNKNOWN where there is none.
     """
 
     present_from: Int64s
     registrations: Registrations
     journeys: Sessions
+    came_by: Int64s
 
 
 def together(parts: Iterable[Sessions]) -> Sessions:
@@ -163,7 +166,8 @@ def populate(users: int, start: date, days: int, seed: int) -> Population:
 
     all_users, all_times = np.concatenate([user, user[twice]]), np.concatenate([time, later[twice]])
     in_order = np.argsort(all_times, kind="stable")
-    return Population(present_from, Registrations(all_users[in_order], all_times[in_order]), journeys)
+    came_by = _came_by(users, user, time, outcome, journeys)
+    return Population(present_from, Registrations(all_users[in_order], all_times[in_order]), journeys, came_by)
 
 
 def background(population: Population, draws: Draws, day: int, weight: int) -> Sessions:
@@ -176,6 +180,18 @@ def background(population: Population, draws: Draws, day: int, weight: int) -> S
     time = day * DAY + times_of_day(draws, count)
     is_there = time >= population.present_from[user]
     return Sessions(user, time, draws.pick(MEDIUM_URN, count)).where(is_there)
+
+
+def _came_by(users: int, user: Int64s, time: Int64s, outcome: Int64s, journeys: Sessions) -> Int64s:
+    """The medium of every user's first registration, as the default rules would find it in the journeys alone."""
+    registered_at = np.zeros(users, dtype=np.int64)
+    registered_at[user[outcome == OTHERS]] = time[outcome == OTHERS]
+    came_by = np.full(users, UNKNOWN)
+    is_touch = (journeys.time <= registered_at[journeys.user]) & np.isin(journeys.medium, OTHERS_URN)
+    came_by[journeys.user[is_touch]] = journeys.medium[is_touch]  # of several the last one stays, and is the latest
+    is_medium = outcome < len(MEDIA)
+    came_by[user[is_medium]] = outcome[is_medium]
+    return came_by
 
 
 def _outcome_cycle() -> Int64s:

@@ -1,85 +1,31 @@
-"""Write the sample: folder/<feed>/<feed>_<Monday>.csv, one file per feed and week, the rows in time order.
+"""Write the sample: the files of every feed, those of one company.
 
-Source: nothing but the arguments; the same arguments give the same bytes. Real exports have flaws that the warehouse
-must bear, so the files have them too: copies of rows in the same and in the next file, spellings, empty media.
+Source: nothing but the arguments; the same arguments give the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sample_data.acquisition import (
-    MEDIA,
-    MEDIUM_URN,
-    PAID_PER_MILLE,
-    Population,
-    Sessions,
-    background,
-    day_weights,
-    populate,
-    together,
-)
-from sample_data.draws import Draws, Int64s
-from sample_data.files import DAY, Bytes, TimeTexts, WrittenFile, csv_block, digit_table, text_table, whole_file
+from sample_data.acquisition import populate
+from sample_data.acquisition_files import HEADERS as ACQUISITION_HEADERS
+from sample_data.acquisition_files import write_acquisition
+from sample_data.activity import Crowd
+from sample_data.draws import Draws
+from sample_data.engagement import open_accounts
+from sample_data.engagement_files import ENGAGEMENT_FEEDS, Span, write_engagement
+from sample_data.engagement_texts import EngagementTexts
+from sample_data.files import Bytes, WrittenFile, digit_table
 
 DEFAULT_START = date(2024, 1, 1)  # a Monday
-HEADERS = {"sessions": b"userid,time_started,is_paid,medium\n", "conversions": b"userid,registration_time\n"}
-
-# Flaws, per mille of rows.
-COPIED = 10  # an exact copy in the same file
-COPIED_LATER = 3  # an exact copy in the next file
-RESPELLED = 20  # other case, or spaces around the medium
-COPIED_RESPELLED = 1  # a copy whose medium is spelled otherwise
-TWIN = 3  # another session of the user at the same instant
-
-# The ways to write a medium; the first is the usual one.
-SPELLINGS: tuple[Callable[[str], str], ...] = (
-    str,
-    str.lower,
-    str.title,
-    lambda medium: f" {medium}",
-    lambda medium: f"{medium} ",
-    lambda medium: f"  {medium.lower()} ",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """The ready texts of all fields."""
-
-    users: Bytes
-    times: TimeTexts
-    sessions_end: Bytes  # ",true,PAID SEARCH\n" and the like; row = (medium * spellings + spelling) * 2 + is_paid
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a feed before they become text; ``end`` numbers the text that ends a sessions row."""
-
-    user: Int64s
-    time: Int64s
-    end: Int64s
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
-        """Only these rows, in this order."""
-        return Rows(self.user[chosen], self.time[chosen], self.end[chosen])
-
-    def __add__(self, other: Rows) -> Rows:
-        """These rows, then the others."""
-        mine, others = (self.user, self.time, self.end), (other.user, other.time, other.end)
-        user, time, end = (np.concatenate(pair) for pair in zip(mine, others, strict=True))
-        return Rows(user, time, end)
-
-    def in_time_order(self) -> Rows:
-        """The same rows, earliest first."""
-        return self.where(np.argsort(self.time, kind="stable"))
+Writer = Generator[int, None, None]  # writes a day at each step
+FEEDS = (*ACQUISITION_HEADERS, *ENGAGEMENT_FEEDS)
+# Retention shows over weeks: the apps of a shorter sample are older than its sessions, so that they have so many days.
+ENGAGEMENT_DAYS = 88
 
 
 def write_sample(
@@ -89,9 +35,14 @@ def write_sample(
     days: int,
     seed: int,
     start: date = DEFAULT_START,
+    feeds: Collection[str] = FEEDS,
+    lead_days: int | None = None,
+    more_days: int = 0,
+    events: int | None = None,
+    is_daily: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[WrittenFile]:
-    """Write the files of all feeds; existing files of the same names are replaced, each at once.
+    """Write the files of the feeds; existing files of the same names are replaced, each at once.
 
     Args:
         folder: the landing folder, or any other; the feeds' folders are created in it.
@@ -99,100 +50,69 @@ def write_sample(
         days: how many days the files cover.
         seed: names the sample; the same arguments give the same bytes everywhere.
         start: the first day (UTC).
+        feeds: which feeds to write; a feed's files are the same whichever others are written.
+        lead_days: by how many days the feeds of engagement begin earlier; so many that they cover ENGAGEMENT_DAYS.
+        more_days: by how many days they end later, everything before staying as it is: daily files are the same, and
+            of weekly ones all but the last.
+        events: about how many rows of events and app_events are written for ``days`` and ``lead_days``, by more or
+            fewer visits of each user.
+        is_daily: one file of events and app_events a day, not a week.
         progress: called after each day with the number of days done and of all days.
 
     Returns:
-        The files, week by week, sessions before conversions.
+        The files: sessions and conversions week by week, then the extracts, then the files of each feed of events.
 
     Raises:
-        ValueError: users or days below 1, or seed below 0.
+        ValueError: users or days below 1, seed or other days below 0, or a feed that there is not.
         OSError: the folder cannot be written.
     """
     if users < 1 or days < 1 or seed < 0:
         raise ValueError("users and days must be at least 1, seed at least 0")
+    if lead_days is None:
+        lead_days = max(0, ENGAGEMENT_DAYS - days)
+    if lead_days < 0 or more_days < 0 or (events is not None and events < 1):
+        raise ValueError("events must be at least 1, lead_days and more_days at least 0")
+    if unknown := set(feeds) - set(FEEDS):
+        raise ValueError(f"no feed of the sample: {', '.join(sorted(unknown))} (there are: {', '.join(FEEDS)})")
     population = populate(users, start, days, seed)
-    texts = Texts(_user_texts(users, seed), TimeTexts(start, days), _session_ends())
-    weights = day_weights(start, days)
+    user_texts = _user_texts(users, seed)
     written: list[WrittenFile] = []
-    late = {feed: _no_rows() for feed in HEADERS}  # what the next file repeats of this one
-    for monday, week in _weeks(start, days):
-        counts = dict.fromkeys(HEADERS, 0)
-        paths = {feed: folder / feed / f"{feed}_{monday}.csv" for feed in HEADERS}
-        with ExitStack() as stack:
-            targets = {feed: stack.enter_context(whole_file(path)) for feed, path in paths.items()}
-            for feed, header in HEADERS.items():
-                targets[feed].write(header)
-            repeated, late = late, {feed: _no_rows() for feed in HEADERS}
-            for day in week:
-                draws = Draws(seed, 2, day)
-                new = {
-                    "sessions": _sessions_of_day(population, draws, day, int(weights[day])),
-                    "conversions": _conversions_of_day(population, day),
-                }
-                for feed, rows in new.items():
-                    late[feed] += rows.where(draws.chance(COPIED_LATER, len(rows.time)))
-                    copies = rows.where(draws.chance(COPIED, len(rows.time)))
-                    block = repeated[feed] + (rows + copies).in_time_order()
-                    repeated[feed] = _no_rows()
-                    targets[feed].write(_csv(feed, block, texts))
-                    counts[feed] += len(block.time)
-                if progress:
-                    progress(day + 1, days)
-        written += [WrittenFile(paths[feed], feed, counts[feed]) for feed in HEADERS]
-    return written
+    steps: dict[Writer, int] = {}  # the writers, and how many days each has
+    if set(feeds) & set(ACQUISITION_HEADERS):
+        writer = write_acquisition(folder, population, user_texts, start, days, feeds, seed, written)
+        steps[writer] = days
+    by_engagement: list[WrittenFile] = []
+    if set(feeds) & set(ENGAGEMENT_FEEDS):
+        accounts = open_accounts(population, days, lead_days, seed)
+        first_day = start - timedelta(days=lead_days)
+        span = Span.of(first_day, lead_days + days, more_days, is_daily=is_daily)
+        texts = EngagementTexts(accounts, user_texts, first_day, span.days)
+        per_million = 1_000_000
+        if events is not None:
+            per_million = Crowd.of(accounts).per_million(events, lead_days + days)
+        writer = write_engagement(folder, accounts, texts, span, feeds, seed, per_million, by_engagement)
+        steps[writer] = span.days
+    _run(steps, days, progress)
+    return written + by_engagement
 
 
-def _weeks(start: date, days: int) -> Iterator[tuple[date, range]]:
-    """The weeks of the sample, by their Monday, with the numbers of their days; the ends may be cut."""
-    day = 0
-    while day < days:
-        today = start + timedelta(days=day)
-        following = min(days, day + 7 - today.weekday())
-        yield today - timedelta(days=today.weekday()), range(day, following)
-        day = following
-
-
-def _sessions_of_day(population: Population, draws: Draws, day: int, weight: int) -> Rows:
-    """All sessions that start on the day, twins and respelled copies included, in no order."""
-    journeys = population.journeys
-    first, last = np.searchsorted(journeys.time, [day * DAY, (day + 1) * DAY])
-    sessions = together([journeys.where(slice(int(first), int(last))), background(population, draws, day, weight)])
-    twins = sessions.where(draws.chance(TWIN, len(sessions.time)))
-    media = draws.pick(MEDIUM_URN, len(twins.time))
-    sessions = together([sessions, Sessions(twins.user, twins.time, media)])
-
-    count = len(sessions.time)
-    is_paid = draws.below(1000, count) < PAID_PER_MILLE[sessions.medium]
-    other_spelling = 1 + draws.below(len(SPELLINGS) - 1, count)
-    spelling = np.where(draws.chance(RESPELLED, count), other_spelling, 0)
-    rows = Rows(sessions.user, sessions.time, _end_number(sessions.medium, spelling, is_paid))
-    again = Rows(sessions.user, sessions.time, _end_number(sessions.medium, other_spelling, is_paid))
-    return rows + again.where(draws.chance(COPIED_RESPELLED, count))
-
-
-def _conversions_of_day(population: Population, day: int) -> Rows:
-    """All registrations of the day."""
-    registrations = population.registrations
-    first, last = np.searchsorted(registrations.time, [day * DAY, (day + 1) * DAY])
-    time = registrations.time[first:last]
-    return Rows(registrations.user[first:last], time, np.zeros(len(time), dtype=np.int64))
-
-
-def _end_number(medium: Int64s, spelling: Int64s, is_paid: NDArray[np.bool_]) -> Int64s:
-    """The row of the text table with the end of a sessions row."""
-    return (medium * len(SPELLINGS) + spelling) * 2 + is_paid
-
-
-def _session_ends() -> Bytes:
-    """The texts that end a sessions row, in the order of ``_end_number``."""
-    return text_table(
-        [
-            f",{is_paid},{spelled(medium) if medium else ''}\n"
-            for medium in MEDIA
-            for spelled in SPELLINGS
-            for is_paid in ("false", "true")
-        ]
-    )
+def _run(
+    steps: Mapping[Generator[int, None, None], int], days: int, progress: Callable[[int, int], None] | None
+) -> None:
+    """Take the steps of all writers side by side, each of as many as is said; progress counts ``days`` for all."""
+    try:
+        for done in range(1, days + 1):
+            for writer, count in steps.items():
+                for _ in range(count * (done - 1) // days, count * done // days):
+                    next(writer)
+            if progress:
+                progress(done, days)
+        for writer in steps:  # what is left to do after the last day
+            for _ in writer:
+                pass
+    finally:  # of a writer that has not come to its end, files are not finished, and go
+        for writer in steps:
+            writer.close()
 
 
 def _user_texts(users: int, seed: int) -> Bytes:
@@ -201,17 +121,3 @@ def _user_texts(users: int, seed: int) -> Bytes:
     width = (2**63 - 1 - 10**18) // users
     ids = 10**18 + draws.shuffled(users) * width + draws.below_each(np.full(users, width))
     return digit_table(ids, 19)
-
-
-def _no_rows() -> Rows:
-    """An empty table of rows."""
-    none = np.zeros(0, dtype=np.int64)
-    return Rows(none, none, none)
-
-
-def _csv(feed: str, rows: Rows, texts: Texts) -> bytes:
-    """The rows as CSV bytes."""
-    count = len(rows.time)
-    comma, newline = (np.full((count, 1), ord(sign), dtype=np.uint8) for sign in ",\n")
-    end = texts.sessions_end[rows.end] if feed == "sessions" else newline
-    return csv_block([texts.users[rows.user], comma, *texts.times.parts(rows.time), end])

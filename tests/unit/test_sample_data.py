@@ -18,6 +18,7 @@ from sample_data.draws import Draws
 from sample_data.files import whole_file
 
 USERS, DAYS, SEED = 2000, 60, 1
+FEEDS = ("sessions", "conversions")  # of the other feeds see test_sample_engagement.py
 LABELS = {"PAID_SEARCH", "PAID_IMPRESSION", "ORGANIC_SEARCH", "DIRECT", "OTHERS", "UNATTRIBUTED"}
 REASONS = {"no_session", "only_sessions_after", "only_sessions_outside_window"}
 
@@ -29,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def written(folder: Path) -> list[WrittenFile]:
-    return write_sample(folder, users=USERS, days=DAYS, seed=SEED)
+    return write_sample(folder, users=USERS, days=DAYS, seed=SEED, feeds=FEEDS)
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +60,24 @@ def digest(files: list[WrittenFile]) -> str:
 
 
 def test_same_arguments_same_bytes(tmp_path: Path, written: list[WrittenFile]) -> None:
-    again = write_sample(tmp_path / "again", users=USERS, days=DAYS, seed=SEED)
+    again = write_sample(tmp_path / "again", users=USERS, days=DAYS, seed=SEED, feeds=FEEDS)
     assert digest(again) == digest(written)
-    other = write_sample(tmp_path / "other", users=USERS, days=DAYS, seed=SEED + 1)
+    other = write_sample(tmp_path / "other", users=USERS, days=DAYS, seed=SEED + 1, feeds=FEEDS)
     assert digest(other) != digest(written)
 
 
 def test_bytes_are_those_of_every_other_machine(tmp_path: Path) -> None:
     # Pinned: fails where a Python or numpy draws other numbers, and when the sample changes. Then update
     # docs/data-card.md too.
-    files = write_sample(tmp_path, users=300, days=10, seed=7)
+    files = write_sample(tmp_path, users=300, days=10, seed=7, feeds=FEEDS)
     assert digest(files) == "1f30cdf9e5d6b3b6161e7ef1f0008a16bda436186e4a5a7661c5f50fa5a846af"
 
 
 def test_a_rerun_replaces_the_files(tmp_path: Path) -> None:
-    first = write_sample(tmp_path, users=50, days=3, seed=1)
+    first = write_sample(tmp_path, users=50, days=3, seed=1, feeds=FEEDS)
     before = digest(first)
     first[0].path.write_text("something else")
-    assert digest(write_sample(tmp_path, users=50, days=3, seed=1)) == before
+    assert digest(write_sample(tmp_path, users=50, days=3, seed=1, feeds=FEEDS)) == before
 
 
 def test_one_file_per_feed_and_week_with_exact_headers_and_counts(folder: Path, written: list[WrittenFile]) -> None:
@@ -95,7 +96,7 @@ def test_one_file_per_feed_and_week_with_exact_headers_and_counts(folder: Path, 
 
 
 def test_weeks_are_cut_at_the_ends(tmp_path: Path) -> None:
-    written = write_sample(tmp_path, users=200, days=6, seed=1, start=date(2023, 12, 29))  # a Friday
+    written = write_sample(tmp_path, users=200, days=6, seed=1, feeds=FEEDS, start=date(2023, 12, 29))  # a Friday
     assert [file.path.name for file in written if file.feed == "sessions"] == [
         "sessions_2023-12-25.csv",
         "sessions_2024-01-01.csv",
@@ -159,7 +160,7 @@ def test_every_label_and_every_reason_occurs(expected: Expected) -> None:
 
 
 def test_every_label_and_reason_occurs_in_a_small_sample_too(tmp_path: Path) -> None:
-    write_sample(tmp_path, users=100, days=14, seed=3)
+    write_sample(tmp_path, users=100, days=14, seed=3, feeds=FEEDS)
     small = calculate(tmp_path)
     assert {row.label for row in small.registrations} == LABELS
     assert {row.unattributed_reason for row in small.registrations} - {None} == REASONS
@@ -209,7 +210,7 @@ def test_a_copy_with_another_spelling_is_the_same_session(expected: Expected, se
 
 def test_progress_counts_days(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    write_sample(tmp_path, users=10, days=9, seed=1, progress=lambda done, of: calls.append((done, of)))
+    write_sample(tmp_path, users=10, days=9, seed=1, feeds=FEEDS, progress=lambda done, of: calls.append((done, of)))
     assert calls == [(day, 9) for day in range(1, 10)]
 
 
@@ -222,7 +223,7 @@ def test_senseless_arguments_are_refused(tmp_path: Path, users: int, days: int, 
 
 @pytest.mark.parametrize(("users", "days"), [(1, 1), (1, 40), (3, 2)])
 def test_tiny_samples_are_files_too(tmp_path: Path, users: int, days: int) -> None:
-    written = write_sample(tmp_path, users=users, days=days, seed=1)
+    written = write_sample(tmp_path, users=users, days=days, seed=1, feeds=FEEDS)
     assert all(len(list(data_rows(file.path))) == file.row_count for file in written)
 
 
