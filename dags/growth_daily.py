@@ -10,8 +10,8 @@ the published marts stay as they were; its log names the test, how many rows fai
 **Report.** Whatever becomes of the run, its last task writes the dbt docs, Elementary's report and an index of both
 (docs/elementary.md). Without the Elementary package it is skipped, and says how to get it.
 
-**One at a time.** A run waits in its first task while another one is going on, also beside a backfill, whose runs Airflow
-does not count for `max_active_runs` (docs/runbooks/backfill.md).
+**One at a time.** A run waits in its first task while another one is going on, also beside a backfill, whose runs
+Airflow does not count for `max_active_runs` (docs/runbooks/backfill.md).
 
 **Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
 

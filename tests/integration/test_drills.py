@@ -27,8 +27,9 @@ Growth = Callable[..., subprocess.CompletedProcess[str]]
 
 def commands(runbook: Path) -> list[str]:
     """The growth commands of a runbook's blocks, without comments."""
-    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```", runbook.read_text(), re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("growth ")]
+    blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", runbook.read_text(), re.MULTILINE | re.DOTALL)
+    texts = [text for kind, text in blocks if kind in ("", "sh")]
+    lines = [line.strip() for text in texts for line in text.splitlines() if line.lstrip().startswith("growth ")]
     assert all(line.count('"') % 2 == 0 for line in lines), "a command stands in one line"
     return lines
 
