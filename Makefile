@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load docs deps lock clean
+.PHONY: help demo up down test test-kill lint format bench bench-load bench-consistency docs deps lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -11,7 +11,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
 help: ## List the targets
-	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the whole DAG, and what came out
 	@$(GROWTH) sample --if-empty "$(LANDING)"
@@ -51,10 +51,13 @@ format: .venv/installed-dev ## Format Python and SQL
 	.venv/bin/ruff format .
 	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: bench-load ## Everything that is measured: bench-load
+bench: bench-load bench-consistency ## Everything that is measured: bench-load, bench-consistency
 
 bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
 	.venv/bin/python -m bench.load $(ARGS)
+
+bench-consistency: .venv/installed-dev ## Compare ten random ways of the same files (CONSISTENCY_ORDERS, _SEED) with a full refresh
+	CONSISTENCY_ORDERS=$${CONSISTENCY_ORDERS:-10} .venv/bin/pytest -v --durations=0 tests/golden/test_consistency.py
 
 docs: .venv/installed ## Write the dbt docs, and Elementary's report where its package is in use, to reports/
 	$(GROWTH) report

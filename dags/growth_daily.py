@@ -10,6 +10,9 @@ the published marts stay as they were; its log names the test, how many rows fai
 **Report.** Whatever becomes of the run, its last task writes the dbt docs, Elementary's report and an index of both
 (docs/elementary.md). Without the Elementary package it is skipped, and says how to get it.
 
+**One at a time.** A run waits in its first task while another one is going on, also beside a backfill, whose runs
+Airflow does not count for `max_active_runs` (docs/runbooks/backfill.md).
+
 **Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
 
 **Alerts.** A task that failed for good, and a run that is late, are told once (docs/alerts.md).
@@ -29,7 +32,7 @@ with DAG(
     schedule="0 4 * * *",  # the day's files have landed by 03:00 UTC
     start_date=pendulum.datetime(2024, 1, 1, tz="UTC"),
     catchup=False,
-    max_active_runs=1,  # incremental models assume one writer
+    max_active_runs=1,  # incremental models assume one writer; see growth/turns.py
     default_args=TELL,
     **TELL_RUN,
     deadline=late_alert(),

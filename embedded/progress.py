@@ -44,6 +44,7 @@ class Progress:
     _errors: list[str] = field(default_factory=list)
     _in_error: bool = False
     _in_traceback: bool = False
+    _in_exception: bool = False
 
     def feed(self, line: str) -> None:
         """Take the next line of output."""
@@ -70,7 +71,8 @@ class Progress:
             level, text = match.groups()
             if state := STATE.search(text):
                 self._state = state.group(1)
-            self._in_error, self._in_traceback = level in ("error", "critical"), False
+            self._in_error = level in ("error", "critical")
+            self._in_traceback = self._in_exception = False
             if self._in_error and not any(unsaid in text for unsaid in UNSAID):
                 self._errors.append(LOGGER.sub("", text))
         elif self._in_error:
@@ -79,23 +81,27 @@ class Progress:
     def _continue_error(self, line: str) -> None:
         """A further line of an error: of a traceback only its last line is for the user."""
         if line.startswith(TRACEBACK):
-            self._in_traceback = True
+            self._in_traceback = self._in_exception = True
         elif line.startswith(CHAINED) or not line.strip():
             return
         elif not self._in_traceback:
-            self._errors.append(LOGGER.sub("", line))
+            self._add(LOGGER.sub("", line))
         elif not line.startswith(" "):
             self._in_traceback = False
-            self._errors.append(EXCEPTION.sub("", line))
+            self._add(EXCEPTION.sub("", line))
+
+    def _add(self, text: str) -> None:
+        """Keep a line of an error; of an exception, what the one that wraps it repeats is kept once."""
+        if not (self._in_exception and any(said.endswith(text) for said in self._errors)):
+            self._errors.append(text)
 
     def _end(self) -> None:
         state = self._state or "failed"
         label = self.name(self._task, self._index, self._run) if self._index >= 0 else self._task
         self.say(f"  {label}: {STATE_WORDS.get(state, state)}, {time.monotonic() - self._begin:.1f} s")
         if state in ("failed", "up_for_retry"):
-            for number, text in enumerate(self._errors[:ERROR_LINES]):
-                if not any(said.endswith(text) for said in self._errors[:number]):  # what a wrapped exception repeats
-                    self.say(f"      {text}")
+            for text in self._errors[:ERROR_LINES]:
+                self.say(f"      {text}")
         if state == "failed":
             self.failed.append(label)
         self._task = ""

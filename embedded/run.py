@@ -68,6 +68,7 @@ def run_dag(
         fail_abandoned_runs(home)
         code = _run_here(home, airflow_environment(home, warehouse, project), conf, log_path, dag_id, lock)
         if code != 0:
+            EmbeddedPostgres(home).start()  # where it went down, why is said by its start
             fail_abandoned_runs(home)
     return code
 

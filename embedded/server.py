@@ -25,7 +25,7 @@ from psycopg import sql
 
 from embedded import tuning
 from embedded.binaries import Binaries, psql_binary, server_binaries
-from embedded.errors import EmbeddedError, last_lines
+from embedded.errors import EmbeddedError, last_lines, server_failed
 from embedded.files import locked, make_folder, open_log, read_json, write_json
 from embedded.place import (
     SHARED_FOLDER,
@@ -305,7 +305,7 @@ class EmbeddedPostgres:
             file.seek(log_start)
             if b"could not bind" in file.read():
                 return False
-        raise EmbeddedError(f"Postgres did not start; the end of {self.log}:\n{last_lines(self.log)}")
+        raise server_failed("Postgres did not start", self.log)
 
     def _wait_ready(self) -> None:
         begin, told = time.monotonic(), False
@@ -315,7 +315,7 @@ class EmbeddedPostgres:
                 return
             elapsed = time.monotonic() - begin
             if elapsed > START_SECONDS or self._postmaster() is None:
-                raise EmbeddedError(f"Postgres did not become ready; the end of {self.log}:\n{last_lines(self.log)}")
+                raise server_failed("Postgres did not become ready", self.log)
             if elapsed > 3 and not told:
                 print("growth: Postgres is recovering from an unclean stop", file=sys.stderr)
                 told = True

@@ -76,7 +76,7 @@ def unload(path: str) -> None:
 
 
 @cli.command()
-@click.option("--full-refresh", is_flag=True, help="Rebuild every incremental model from raw.")
+@click.option("--full-refresh", is_flag=True, help="Rebuild every model from raw, whatever has changed.")
 @feeds_option
 def run(full_refresh: bool, feeds: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""

@@ -17,7 +17,7 @@ def render(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "
     if style == "json":
         objects = [dict(zip(columns, row, strict=True)) for row in rows]
         return json.dumps(objects, indent=2, default=_plain, ensure_ascii=False) + "\n"
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    cells = [["" if value is None else _text(value) for value in row] for row in rows]
     if style == "csv":
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([columns, *cells])
@@ -37,6 +37,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
         for cell, width, is_number in zip(cells, widths, numeric, strict=True)
     )
     return " | ".join(aligned).rstrip()
+
+
+def _text(value: Any) -> str:
+    """As Postgres itself would print it: json is json."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
 def _plain(value: Any) -> Any:

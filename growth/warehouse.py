@@ -11,6 +11,7 @@ from psycopg import sql
 from growth.alerts.ledger import TABLE as ALERTS
 from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
+from growth.turns import TABLE as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
 
@@ -60,6 +61,7 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         ensure_operations(conn)
         conn.execute(ALERTS)
+        conn.execute(TURN)
     return changes
 
 

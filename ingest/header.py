@@ -89,6 +89,8 @@ def _describe(
     lines = [f"header is not the contract's ({'; '.join(remarks)})"]
     if hint := _hint(names, columns, contract):
         lines.append(hint)
+    elif required and unknown:
+        lines.append("if a column has a new name, write that below the column in the contract: aliases: [new name]")
     width = max(map(len, [*contract.column_names, "contract"]))
     lines.append(f"  {'contract':{width}} | file")
     for column in contract.columns:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 from support.pipeline import Pipeline
-from support.postgres import PostgresServer, throwaway_postgres
+from support.postgres import PostgresServer, new_warehouse, throwaway_postgres
 
-from growth.settings import ROLES, Warehouse
-
-_numbers = itertools.count(1)
+from growth.settings import Warehouse
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +22,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def warehouse(postgres_server: PostgresServer) -> Iterator[Warehouse]:
     """A new, empty database: no schemas and no grants yet (roles belong to the server and outlive a test)."""
-    database = f"growth_{os.getpid()}_{next(_numbers)}"
-    name = sql.Identifier(database)
-    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn:
-        conn.execute(sql.SQL("create database {}").format(name))
-    passwords = {role: role for role in ROLES} | {postgres_server.user: postgres_server.password}
-    yield Warehouse(postgres_server.host, postgres_server.port, database, postgres_server.user, passwords)
-    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn:
-        conn.execute(sql.SQL("drop database {} with (force)").format(name))
+    with new_warehouse(postgres_server) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

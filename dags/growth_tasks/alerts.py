@@ -6,7 +6,6 @@ An alert never changes what becomes of a task or a run. The work is done by ``gr
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, get_curr
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from growth.alerts.settings import hours
-from growth_tasks.steps import MARTS, RETRY_LOST_CONNECTIONS, ConnectionLost, fail_for_good, warehouse
+from growth_tasks.steps import IS_TEST_RUN, MARTS, RETRY_LOST_CONNECTIONS, ConnectionLost, fail_for_good, warehouse
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 LATE_HOURS = 2.0
 # A task tells while its run is being marked as failed.
 TASK_TELLS_SECONDS = 10.0
-IS_TEST_RUN = sys.argv[1:3] == ["dags", "test"]
 
 
 class TellFailure(BaseNotifier):

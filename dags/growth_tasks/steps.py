@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, Connection, get_current_context, task
+from airflow.sdk import Asset, Connection, PokeReturnValue, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ RETRY_LOST_CONNECTIONS = {
 
 class ConnectionLost(Exception):
     """The warehouse could not be reached: the one failure that another try can mend."""
+
+
+# How often a run that waits for another one looks again.
+TURN_SECONDS = 20
+IS_TEST_RUN = sys.argv[1:3] == ["dags", "test"]
 
 
 def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,10 +70,13 @@ def load_feeds() -> Any:
     return load_feed.expand(feed=select_feeds())
 
 
-@task
+@task.sensor(mode="reschedule", poke_interval=TURN_SECONDS)
 @fail_for_good
-def select_feeds() -> list[str]:
-    """Prepare the warehouse and name the feeds to load: those of the run's params, else all. Never none."""
+def select_feeds() -> PokeReturnValue:
+    """Prepare the warehouse, wait until no other run is going on, and name the feeds to load.
+
+    Those of the run's params, else all. Never none.
+    """
     from growth.settings import feeds_folder, landing_folder
     from growth.warehouse import initialise
     from ingest.contract import load_contracts
@@ -82,8 +91,12 @@ def select_feeds() -> list[str]:
         log.info(change)
     for warning in unclaimed(landing_folder(), contracts):
         log.warning(warning)
+    other = _take_turn()
+    if other:
+        log.info("Waiting for the end of the run %s", other)
+        return PokeReturnValue(is_done=False)
     _prepare_elementary()
-    return list(wanted)
+    return PokeReturnValue(is_done=True, xcom_value=list(wanted))
 
 
 @task(map_index_template="{{ feed_name }}")
@@ -152,6 +165,20 @@ def warehouse() -> Warehouse:
     connection = Connection.get("warehouse")
     at = Warehouse.at(connection.host or "127.0.0.1", connection.port or 5432)
     return replace(at, database=connection.schema or at.database)
+
+
+def _take_turn() -> str | None:
+    """The run that this one has to wait for, if there is one."""
+    from growth.turns import take_turn
+
+    context = get_current_context()
+    ti, dag_id = context["ti"], context["dag"].dag_id
+
+    def is_going_on(run_id: str) -> bool:
+        # A test run has the home for itself: what a stopped scheduler left as running waits for the next one.
+        return not IS_TEST_RUN and ti.get_dr_count(dag_id, run_ids=[run_id], states=["running"]) > 0
+
+    return take_turn(warehouse(), context["run_id"], is_going_on)
 
 
 def _prepare_elementary() -> None:

@@ -62,6 +62,12 @@ def test_each_step_waits_for_the_gate_before_it(daily: Any) -> None:
         assert daily.get_task(after).upstream_task_ids == {before}
 
 
+def test_a_run_waits_for_its_turn_without_holding_a_worker(daily: Any) -> None:
+    first = daily.get_task("select_feeds")
+    assert first.upstream_task_ids == set()
+    assert first.reschedule
+
+
 def test_nothing_runs_after_a_failure_or_a_skip(daily: Any) -> None:
     assert {task.trigger_rule.value for task in daily.tasks if not task.is_teardown} == {"all_success"}
 

@@ -96,6 +96,12 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
     assert [line.split("|")[0].strip() for line in status.splitlines()[2:4]] == ["conversions", "sessions"]
 
 
+def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) -> None:
+    growth("psql", "--admin", "--", "-c", "update dwh.fct_sessions set channel = 'SPOILED'")
+    growth("run", "--full-refresh")
+    assert growth("psql", "--admin", "--", "-tAc", "select channel from dwh.fct_sessions").stdout == "PAID SEARCH\n"
+
+
 def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
     bad = land(project, "conversions", "bad.csv", "userid,registration_time\n2,2024-01-06 11:00:00\n3,yesterdayish\n")
     land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")

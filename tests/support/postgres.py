@@ -6,6 +6,7 @@ It is apart from ``embedded.server`` on purpose: that one keeps a user's data an
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -21,10 +22,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+
+from growth.settings import ROLES, Warehouse
 
 SUPERUSER = "growth"
 PASSWORD = "growth"
 START_TIMEOUT_SECONDS = 60
+
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,19 @@ def throwaway_postgres(*settings: str) -> Iterator[PostgresServer]:
         process.send_signal(signal.SIGINT)  # fast shutdown: also with clients that a failed test left open
         process.wait(timeout=30)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def new_warehouse(server: PostgresServer) -> Iterator[Warehouse]:
+    """A new, empty database of the server, dropped at the end."""
+    database = f"growth_{os.getpid()}_{next(_numbers)}"
+    name = sql.Identifier(database)
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(name))
+    passwords = {role: role for role in ROLES} | {server.user: server.password}
+    yield Warehouse(server.host, server.port, database, server.user, passwords)
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
 def _wait_until_ready(server: PostgresServer, process: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_file_without_header_has_the_contracts_order() -> None:
 def test_missing_required_column_shows_both_headers() -> None:
     assert refusal("gadget", "user_id", "visited_at", "x" * 50).splitlines() == [
         f"header is not the contract's (missing: visited_on; unknown: 'visited_at', '{'x' * 39}…')",
+        "if a column has a new name, write that below the column in the contract: aliases: [new name]",
         "  contract   | file",
         "  user_id    | user_id",
         "  visited_on | -   <--",

@@ -22,6 +22,10 @@ def test_a_table_aligns_numbers_right_and_text_left() -> None:
     ]
 
 
+def test_json_of_the_server_stays_json() -> None:
+    assert render(["counts"], [({"a": None, "ä": [1]},)]).splitlines()[2] == '{"a": null, "ä": [1]}'
+
+
 def test_a_table_without_rows_has_its_header() -> None:
     assert render(["a"], []) == "a\n-\n"
 

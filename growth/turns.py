@@ -1,0 +1,50 @@
+"""One run at a time: incremental models, candidates and the gates between them assume one writer.
+
+``max_active_runs`` of the DAG does not see to that: Airflow counts the runs of a backfill apart from all others, and
+lets ten of them run at once. So each run takes the turn before its first step, and waits while another one has it.
+
+Target: ``dwh._turn``, one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+
+from growth.settings import Warehouse
+
+TABLE = """
+create table if not exists dwh._turn (
+    is_only_row boolean primary key default true check (is_only_row),
+    run_id text not null,
+    taken_at timestamptz not null default now()
+);
+comment on table dwh._turn is 'The run of growth_daily that may write; it has ended where Airflow says so.';
+"""
+
+
+def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bool]) -> str | None:
+    """Take the turn, unless a run that is going on has it.
+
+    A turn is not given back: a killed run could not do so. Whoever comes next asks whether it is over.
+
+    Args:
+        warehouse: has been initialised.
+        run_id: who takes it; may have it already.
+        is_going_on: whether another run, by its id, has not ended.
+
+    Returns:
+        The run to wait for; None where the turn was taken.
+    """
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        conn.execute("lock table dwh._turn in share row exclusive mode")
+        row = conn.execute("select run_id from dwh._turn").fetchone()
+        if row and row[0] != run_id and is_going_on(row[0]):
+            return str(row[0])
+        conn.execute(
+            "insert into dwh._turn (run_id) values (%s)"
+            " on conflict (is_only_row) do update set run_id = excluded.run_id, taken_at = now()",
+            [run_id],
+        )
+    return None

@@ -1,0 +1,70 @@
+"""Random records of every feed: what its files may hold, the odd cases included.
+
+A feed of another domain takes part in the consistency test with a generator here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+START = datetime(2024, 1, 29, tzinfo=UTC)  # two months
+DAYS = 10
+USERS = 60
+MEDIA = ["PAID SEARCH", " paid search", "IMPRESSION", "Organic Search", "DIRECT", "SOCIAL", "", "  "]
+MICROSECOND = timedelta(microseconds=1)
+# Around which the rules of attribution, and the days, change their minds.
+WINDOWS = [timedelta(0), timedelta(hours=1), timedelta(hours=3), timedelta(hours=12), timedelta(days=2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of a file: the instant it is about, and its line."""
+
+    at: datetime
+    line: str
+
+
+Generator = Callable[[random.Random], Iterator[Record]]
+
+
+def sessions(draw: random.Random) -> Iterator[Record]:
+    """Sessions at the edges of the windows before a registration, and at any time; the medium may be blank."""
+    for _ in range(450):
+        at = (
+            draw.choice([instant(draw), instant(draw) - draw.choice(WINDOWS)])
+            + draw.choice([-1, 0, 0, 1]) * MICROSECOND
+        )
+        yield Record(at, f"{user(draw)},{text(draw, at)},{draw.choice(['true', 'false'])},{draw.choice(MEDIA)}")
+
+
+def conversions(draw: random.Random) -> Iterator[Record]:
+    """Registrations: users register once, again, or in the very instant in which another does."""
+    for _ in range(90):
+        at = instant(draw)
+        yield Record(at, f"{user(draw)},{text(draw, at)}")
+
+
+GENERATORS: dict[str, Generator] = {"sessions": sessions, "conversions": conversions}
+
+
+def user(draw: random.Random) -> int:
+    """A user whom all feeds know."""
+    return 10**18 + draw.randrange(USERS)
+
+
+def instant(draw: random.Random) -> datetime:
+    """A time that others share: on the hour, and every tenth at or beside the midnight between two days."""
+    at = START + timedelta(days=draw.randrange(DAYS))
+    if draw.randrange(10) == 0:
+        return at + draw.choice([-1, 0, 1]) * MICROSECOND
+    return at + timedelta(hours=draw.randrange(24))
+
+
+def text(draw: random.Random, at: datetime) -> str:
+    """The same instant in one of several spellings."""
+    if draw.randrange(2):
+        return at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return (at + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%d %H:%M:%S.%f+05:30")

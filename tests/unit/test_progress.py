@@ -1,0 +1,38 @@
+"""What `growth run` tells of a run, from what Airflow prints."""
+
+from __future__ import annotations
+
+from embedded.progress import Progress
+
+STAMP = "2024-03-01T05:02:19.226310Z"
+BEGIN = "[DAG TEST] starting task_id=gate_raw map_index=-1"
+END = "[DAG TEST] end task task_id=gate_raw map_index=-1"
+
+
+def told(*lines: str) -> list[str]:
+    said: list[str] = []
+    progress = Progress(said.append)
+    for line in (BEGIN, *lines, END):
+        progress.feed(line)
+    return [line.strip() for line in said[2:]]
+
+
+def test_the_sql_of_a_failed_test_is_whole_also_where_lines_repeat() -> None:
+    query = ["with a as (", "select 1", "),", "b as (", "select 1", "),", "select 1"]
+    lines = [
+        f"{STAMP} [error    ] FAIL check: 1 failing rows.",
+        *query[:-1],
+        f"{query[-1]} [growth.steps] loc=steps.py:1",
+    ]
+    assert told(*lines) == ["FAIL check: 1 failing rows.", *query]
+
+
+def test_an_exception_that_another_one_wraps_is_told_once() -> None:
+    lines = [
+        f"{STAMP} [error    ] Not retried: only a lost connection is. [growth.steps] loc=steps.py:1",
+        *("Traceback (most recent call last):", '  File "x.py", line 1', "ValueError: a.csv is refused:", "line 3"),
+        "The above exception was the direct cause of the following exception:",
+        *("Traceback (most recent call last):", '  File "x.py", line 2'),
+        *("airflow.sdk.exceptions.AirflowFailException: a.csv is refused:", "line 3"),
+    ]
+    assert told(*lines) == ["ValueError: a.csv is refused:", "line 3"]
