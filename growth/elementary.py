@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "elementary"
 NEWEST = "index.html"
+DATED = "%Y-%m-%dT%H%M%S"
 # Two weeks of daily runs, as long as failing rows are kept; each is about 6 MB.
 KEPT_REPORTS = 14
 INSTALLED = "select dbt_pkg_version from elementary.metadata"
@@ -72,13 +73,14 @@ def prepare(warehouse: Warehouse) -> bool:
 
 
 def update(warehouse: Warehouse) -> None:
-    """Write down what the project is made of, once a run, and let the anomaly monitors look at the feeds.
+    """Write down what the project is made of, once a run, and run what no gate runs: freshness and anomaly monitors.
 
     Raises:
         ReportFailed: a command failed; a monitor that finds something fails nothing.
+        psycopg.OperationalError: no connection.
     """
     _dbt(warehouse, ["run", "--quiet", "--select", "elementary.edr.dbt_artifacts"])
-    _dbt(warehouse, ["test", "--quiet", "--select", "tag:elementary"])
+    _raise_for(dbt.check_freshness(warehouse, "tag:elementary"))
 
 
 def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
@@ -94,7 +96,7 @@ def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     fresh = folder / ".fresh.html"
     _edr(warehouse, ["report", "--file-path", str(fresh), "--open-browser", "false"])
-    dated = folder / f"{now or datetime.now(UTC):%Y-%m-%dT%H%M%S}.html"
+    dated = folder / f"{now or datetime.now(UTC):{DATED}}.html"
     shutil.copyfile(fresh, dated)
     fresh.replace(folder / NEWEST)
     for old in dated_reports()[KEPT_REPORTS:]:
@@ -151,7 +153,10 @@ def _installed_version(warehouse: Warehouse) -> str:
 
 
 def _dbt(warehouse: Warehouse, arguments: Iterable[str]) -> None:
-    result = dbt.invoke(list(arguments), warehouse)
+    _raise_for(dbt.invoke(list(arguments), warehouse))
+
+
+def _raise_for(result: dbt.DbtResult) -> None:
     errors = [dbt.describe(failure) for failure in result.failures if failure.row_count is None]
     if errors or result.error:
         raise ReportFailed("\n".join(errors) or result.error)

@@ -80,8 +80,12 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
         body.append(f'<p class="note">{html.escape(packages.ABSENT)}</p>')
     if (folder / elementary.FOLDER / elementary.NEWEST).exists():
         body.append(f'<p><a href="{elementary.FOLDER}/">Data quality: newest Elementary report</a></p>')
-        links = (f'<a href="{elementary.FOLDER}/{path.name}">{path.stem}</a>' for path in elementary.dated_reports())
-        body.append(f"<p><small>Earlier: {', '.join(links)}</small></p>")
+        links = [
+            f'<a href="{elementary.FOLDER}/{path.name}">{datetime.strptime(path.stem, elementary.DATED):%Y-%m-%d %H:%M}</a>'
+            for path in elementary.dated_reports()
+        ]
+        if links:
+            body.append(f"<p><small>By the time they were written (UTC): {', '.join(links)}</small></p>")
     if (folder / DOCS / "index.html").exists():
         body.append(f'<p><a href="{DOCS}/">dbt docs: models, columns, lineage</a></p>')
     else:

@@ -15,7 +15,7 @@ from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
 from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
-from growth.settings import Warehouse, feeds_folder, growth_home
+from growth.settings import Warehouse, feeds_folder
 from ingest.contract import load_contracts
 from ingest.errors import WarehouseUnreachable
 
@@ -69,13 +69,10 @@ def tell_late_feeds(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
         All that are, told before or not.
 
     Raises:
-        WarehouseUnreachable: connection lost.
+        WarehouseUnreachable, psycopg.OperationalError: no connection, or lost.
         RuntimeError: the tests could not run.
     """
-    # a folder of its own: a run of growth_daily may be writing the other one
-    target = growth_home() / "dbt" / "target-freshness"
-    arguments = ["test", "--quiet", "--select", "tag:freshness", "--target-path", str(target)]
-    result = dbt.invoke(arguments, warehouse)
+    result = dbt.check_freshness(warehouse)
     if not result.succeeded:
         problem = "\n".join([result.error, *(f"{each.name}: {each.message}" for each in result.failures)]).strip()
         raise WarehouseUnreachable(problem) if result.lost_connection else RuntimeError(problem)
