@@ -28,49 +28,60 @@ event_types as (
         product,
         event_type
     from {{ ref('fct_events') }}
-    where occurred_date > (select newest.newest_date - 28 from newest) and user_key is not null and event_type is not null
+    where
+        occurred_date > (select newest.newest_date - 28 from newest)
+        and user_key is not null
+        and event_type is not null
     group by user_key, product, event_type
 ),
 
 -- once by product, once for all: a day and a type of event that several products share count once
-day_counts as (
-    {% for product in ['product', "'all'"] %}
+product_days as (
+    select
+        user_key,
+        product,
+        activity_date,
+        sum(event_count) as event_count
+    from (
+        select * from days
+        union all
         select
             user_key,
-            product,
-            count(*) as active_day_count,
-            sum(event_count) as event_count
-        from (
-            select
-                user_key,
-                {{ product }} as product,
-                activity_date,
-                sum(event_count) as event_count
-            from days
-            group by user_key, {{ product }}, activity_date
-        ) as product_days
-        group by user_key, product
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+            'all' as product,
+            activity_date,
+            event_count
+        from days
+    ) as tracked
+    group by user_key, product, activity_date
+),
+
+product_event_types as (
+    select * from event_types
+    union
+    select
+        user_key,
+        'all' as product,
+        event_type
+    from event_types
+),
+
+day_counts as (
+    select
+        user_key,
+        product,
+        count(*) as active_day_count,
+        sum(event_count) as event_count
+    from product_days
+    group by user_key, product
 ),
 
 event_type_counts as (
-    {% for product in ['product', "'all'"] %}
-        select
-            user_key,
-            product,
-            count(*) as event_type_count
-        from (
-            select
-                user_key,
-                {{ product }} as product,
-                event_type
-            from event_types
-            group by user_key, {{ product }}, event_type
-        ) as product_event_types
-        group by user_key, product
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select
+        user_key,
+        product,
+        count(*) as event_type_count
+    from product_event_types
+    group by user_key, product
 ),
 
 features as (
