@@ -117,6 +117,36 @@ def test_gate_raw_compares_raw_with_the_ledger_and_the_contract(pipeline: Pipeli
     }
 
 
+def test_gate_raw_judges_prices_hours_and_payments_of_feeds_that_came(pipeline: Pipeline) -> None:
+    assert dbt.check_layer("raw", pipeline.warehouse).checks == (), "no file ever came"
+    pipeline.land("payments", "a.csv", ["1,ann,2024-01-05,9.99,EUR", "2,bob,2024-01-06,-9.99,", '3," ",2024-01-06,1,'])
+    pipeline.load()
+    result = dbt.check_layer("raw", pipeline.warehouse)
+    assert [failure.name for failure in result.failures] == ["relationships_payments_user_id"]
+    assert result.failures[0].row_count == 3, "without a file of subscribers, too"
+    feeds = {"payments", "subscribers"}
+    assert {check.name for check in result.checks if not feeds & set(check.name.split("_"))} == set()
+
+    pipeline.land("subscribers", "extract_date=2024-01-07/a.csv", [" ann ,DE,2024-01-01,basic", "bob,,,"])
+    prices = ("0", "12.5", "-0.01", "NaN", "Infinity")
+    pipeline.land("subscriptions", "a.csv", [f"{price},ann,2024-01-01,,{price}" for price in prices])
+    pipeline.land("viewing_activity", "a.csv", ["ann,2024-01-05,0", "ann,2024-01-06,-1"])
+    pipeline.load()
+    found = {failure.name: failure.row_count for failure in dbt.check_layer("raw", pipeline.warehouse).failures}
+    assert found == {
+        "relationships_payments_user_id": 1,  # the blank one; a negative payment is a refund
+        "within_range_subscriptions_monthly_price": 3,
+        "within_range_viewing_activity_hours_watched": 1,
+    }
+
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:  # as when they are history
+        conn.execute("create table dwh._consumed_loads as select 'a_model' as model, load_id from raw._loads")
+    pipeline.land("payments", "b.csv", ["4,bob,2024-01-07,9.99,EUR"])
+    pipeline.land("viewing_activity", "b.csv", ["ann,2024-01-07,1"])
+    pipeline.load()
+    assert failures(pipeline, "raw") == set(), "only days that new loads touched are read"
+
+
 def test_gate_staging_stops_a_view_that_loses_rows(pipeline: Pipeline) -> None:
     land(pipeline, "a.csv", {0: 10, 1: 10})
     assert dbt.run_layer("staging", pipeline.warehouse).succeeded

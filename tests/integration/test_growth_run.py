@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from support.receivers import webhook
 
+from ingest.contract import load_contracts
+
 ROOT = Path(__file__).resolve().parents[2]
+FEEDS = list(load_contracts(ROOT / "ingest" / "feeds"))
 GROWTH = Path(sys.executable).parent / "growth"
 Growth = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -93,7 +96,7 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
     assert "load_feed[sessions]" not in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     status = growth("status").stdout
-    assert [line.split("|")[0].strip() for line in status.splitlines()[2:4]] == ["conversions", "sessions"]
+    assert [line.split("|")[0].strip() for line in status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
 
 
 def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
@@ -157,7 +160,7 @@ def test_results_alone_go_to_standard_output(growth: Growth) -> None:
 def test_mistakes_get_one_clear_line(growth: Growth) -> None:
     unknown = growth("run", "--feeds", "session", check=False)
     assert unknown.returncode == 2
-    assert "no contract for session; there are: conversions, sessions" in unknown.stderr
+    assert f"no contract for session; there are: {', '.join(FEEDS)}" in unknown.stderr
     nowhere = growth("status", check=False, WAREHOUSE_HOST="127.0.0.1", WAREHOUSE_PORT="1")
     assert nowhere.returncode == 1
     assert "Connection refused" in nowhere.stderr
