@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 import pytest
 from support.pipeline import Pipeline
+from support.steady import HISTORY, PER_DAY, START, land, sessions, steady_days
 
 from growth import checks, dbt
 from sample_data import write_sample
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-PER_DAY = 120
-HISTORY = 60
-
-
-def sessions(day: int, count: int = PER_DAY) -> list[str]:
-    """One day's sessions, each of another user; the same channels every day."""
-    begin = START + timedelta(days=day)
-    media = ("DIRECT", "PAID SEARCH", "EMAIL")
-    return [
-        f"{number},{begin + timedelta(minutes=number)},{'true' if number % 2 else 'false'},{media[number % 3]}"
-        for number in range(count)
-    ]
-
-
-def land(pipeline: Pipeline, name: str, days: dict[int, int]) -> None:
-    lines = [line for day, count in days.items() for line in sessions(day, count)]
-    pipeline.land("sessions", name, lines)
-    pipeline.load()
 
 
 def failures(pipeline: Pipeline, layer: str, status: str = "fail") -> set[str]:
@@ -46,10 +27,7 @@ def failures(pipeline: Pipeline, layer: str, status: str = "fail") -> set[str]:
 
 @pytest.fixture
 def steady(pipeline: Pipeline) -> Pipeline:
-    """Sixty steady days, built and published."""
-    land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), PER_DAY))
-    pipeline.land("conversions", "a.csv", [f"{user},{START + timedelta(days=2)}" for user in range(50)])
-    return pipeline.run()
+    return steady_days(pipeline)
 
 
 def test_the_sample_passes_every_gate_and_nothing_failed_is_kept(pipeline: Pipeline) -> None:
@@ -86,13 +64,6 @@ def test_gate_raw_judges_what_is_new_against_history(steady: Pipeline) -> None:
     steady.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
     steady.load()
     assert "events_not_in_future_sessions" in failures(steady, "raw")
-
-
-def test_gate_raw_finds_the_missing_day_between_new_days(steady: Pipeline) -> None:
-    land(steady, "new.csv", {HISTORY: PER_DAY, HISTORY + 2: PER_DAY})
-    assert failures(steady, "raw") == {"no_day_missing_sessions"}
-    missing = str((START + timedelta(days=HISTORY + 1)).date())
-    assert [str(day) for (day,) in steady.query("select * from dq_failures.no_day_missing_sessions")] == [missing]
 
 
 def test_gate_raw_compares_raw_with_the_ledger_and_the_contract(pipeline: Pipeline) -> None:

@@ -121,17 +121,21 @@ def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, proje
 
 
 def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
-    test = project / "dbt_project" / "tests" / "nobody_is_number_five.sql"
-    test.write_text(
-        "{{ config(tags=['staging']) }}\nselect * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
-    )
+    names = ["nobody_is_number_five", "nobody_is_number_five_either"]
+    tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
+    for test in tests:
+        test.write_text(
+            "{{ config(tags=['staging']) }}\n"
+            "select * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
+        )
     land(project, "conversions", "five.csv", "userid,registration_time\n5,2024-01-07 11:00:00\n")
     with webhook() as hook:
         done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
         [alert] = hook.received
-    test.unlink()
+    for test in tests:
+        test.unlink()
     assert (alert["kind"], alert["title"]) == ("failure", "gate_staging stopped growth_daily")
-    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [("nobody_is_number_five", 1)]
+    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
     assert "nobody_is_number_five" in done.stderr
