@@ -25,6 +25,7 @@ DeliveryMode = Literal["append", "replace", "full_extract"]
 AfterLoad = Literal["keep", "archive"]
 DateOrder = Literal["YMD", "DMY", "MDY"]
 EVENT_TIME_TYPES: tuple[ColumnType, ...] = ("date", "timestamptz")
+NUMBER_TYPES: tuple[ColumnType, ...] = ("numeric", "integer", "bigint")
 
 # 40 characters: the name of a load's own table adds a suffix, and Postgres cuts names at 63 bytes.
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -57,6 +58,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Reference(_Strict):
+    """The column of a feed, the same one or another, in which every value of a column stands."""
+
+    feed: Name
+    column: Name
+
+
 class Column(_Strict):
     """One column of the file, in the place where the file has it."""
 
@@ -68,6 +76,9 @@ class Column(_Strict):
     aliases: Annotated[tuple[Text, ...], Field(strict=False)] = ()  # other names that a file's header may have for it
     max_length: Annotated[int, Field(gt=0)] | None = None  # characters
     format: Text | None = None  # a template of Postgres' to_timestamp, such as DD Mon YYYY
+    # What gate_raw judges, and not the load: a row below or without its match is no bad record, but bad data.
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    references: Reference | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Column:
@@ -85,6 +96,8 @@ class Column(_Strict):
             faults.append(f"max_length: accepted_values has longer ones: {', '.join(longer)}")
         if self.format is not None and self.type not in EVENT_TIME_TYPES:
             faults.append(f"format: only a column of these types may have one: {', '.join(EVENT_TIME_TYPES)}")
+        if self.min is not None and self.type not in NUMBER_TYPES:
+            faults.append(f"min: only a column of these types may have one: {', '.join(NUMBER_TYPES)}")
         if not all(header_key(alias) for alias in self.aliases):
             faults.append("aliases: an alias must not be blank")
         if faults:
@@ -274,6 +287,11 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
             found.setdefault(contract.feed, (contract, shown))
         if file_faults:
             faults += [f"{path}:", *(f"  {fault}" for fault in file_faults)]
+    if not faults:  # else a feed that is referred to may be one whose file could not be read
+        contracts = {feed: contract for feed, (contract, _) in found.items()}
+        for contract, shown in found.values():
+            if reference_faults := list(_reference_faults(contract, contracts)):
+                faults += [f"{folder / shown}:", *(f"  {fault}" for fault in reference_faults)]
     if faults:
         raise ContractError("\n".join(faults))
     return {feed: found[feed][0] for feed in sorted(found)}
@@ -324,9 +342,10 @@ def _key_path(location: Iterable[str | int]) -> str:
 
 
 def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
-    nested: dict[str, type[BaseModel]] = {"columns": Column, "csv": CsvFormat, "freshness": Freshness}
-    model = nested.get(str(location[0]), Contract) if len(location) > 1 else Contract
-    return model.model_fields
+    nested: dict[str | int, type[BaseModel]] = {
+        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness}
+    }
+    return next((nested[part] for part in reversed(location[:-1]) if part in nested), Contract).model_fields
 
 
 def _accepted_suffix(location: tuple[str | int, ...]) -> str:
@@ -348,6 +367,18 @@ def _alias_faults(columns: Iterable[Column]) -> Iterable[str]:
             owner = owners.setdefault(header_key(alias), column.name)
             if owner != column.name:
                 yield f"columns: alias {alias!r} of {column.name!r} is also a name or an alias of {owner!r}"
+
+
+def _reference_faults(contract: Contract, contracts: Mapping[str, Contract]) -> Iterable[str]:
+    for place, column in enumerate(contract.columns):
+        if (reference := column.references) is None:
+            continue
+        path = f"columns[{place}].references"
+        if (other := contracts.get(reference.feed)) is None:
+            yield f"{path}.feed: {reference.feed!r} is no feed; feeds: {', '.join(sorted(contracts))}"
+        elif reference.column not in other.column_names:
+            known = ", ".join(other.column_names)
+            yield f"{path}.column: {reference.column!r} is no column of {other.feed}; columns: {known}"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

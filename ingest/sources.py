@@ -35,7 +35,10 @@ def render_sources(contracts: Mapping[str, Contract]) -> dict[Path, str]:
     """The text of each generated file, by its path below the dbt project."""
     ordered = sorted(contracts.values(), key=attrgetter("domain", "feed"))
     by_domain = groupby(ordered, key=attrgetter("domain"))
-    texts = {_path(domain): _HEADER.format(f"{domain}/") + _dump(_source(domain, feeds)) for domain, feeds in by_domain}
+    texts = {
+        _path(domain): _HEADER.format(f"{domain}/") + _dump(_source(domain, feeds, contracts))
+        for domain, feeds in by_domain
+    }
     return texts | {MONITORS: _HEADER.format("") + _dump(_monitored(ordered))}
 
 
@@ -77,12 +80,12 @@ def _is_generated(path: Path) -> bool:
     return path.read_text("utf-8").startswith(_HEADER.split("{")[0])
 
 
-def _source(domain: str, contracts: Iterable[Contract]) -> dict[str, Any]:
+def _source(domain: str, feeds: Iterable[Contract], contracts: Mapping[str, Contract]) -> dict[str, Any]:
     return {
         "name": domain,
         "description": f"Files of domain {domain} as they were delivered, one table per feed.",
         "schema": SCHEMA,
-        "tables": [_table(contract) for contract in contracts],
+        "tables": [_table(contract, contracts) for contract in feeds],
     }
 
 
@@ -112,7 +115,7 @@ def _dump(source: dict[str, Any]) -> str:
     return yaml.dump(content, Dumper=_IndentedDumper, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _table(contract: Contract) -> dict[str, Any]:
+def _table(contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     load_id = {
         "name": "_load_id",
         "description": "Load that brought the row, see raw._loads.",
@@ -123,7 +126,7 @@ def _table(contract: Contract) -> dict[str, Any]:
         "description": "Day of the extract that the row came with.",
         "data_type": contract.time_type,
     }
-    columns = [_column(column, contract) for column in contract.columns]
+    columns = [_column(column, contract, contracts) for column in contract.columns]
     return {
         "name": contract.feed,
         "description": contract.description,
@@ -166,12 +169,17 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
     return [_test(name, contract.feed, arguments) for name, arguments in tests]
 
 
-def _column(column: Column, contract: Contract) -> dict[str, Any]:
+def _column(column: Column, contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": column.name, "description": column.description, "data_type": column.type}
     rows = {"feed": contract.feed, "event_time": contract.time_column}
     tests: list[tuple[str, dict[str, Any]]] = [] if column.nullable else [("not_null", rows)]
     if column.accepted_values is not None:
         tests.append(("accepted_values", {"values": list(column.accepted_values)} | rows))
+    if column.min is not None:
+        tests.append(("within_range", {"min": int(column.min) if column.min.is_integer() else column.min} | rows))
+    if (reference := column.references) is not None:
+        to = f"source('{contracts[reference.feed].domain}', '{reference.feed}')"
+        tests.append(("relationships", {"to": to, "field": reference.column} | rows))
     if column.type == "boolean" or column.accepted_values is not None:
         tests.append(("distribution_holds", rows))
     named = [_test(name, f"{contract.feed}_{column.name}", arguments) for name, arguments in tests]

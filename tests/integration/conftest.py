@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from support.receivers import Hook, webhook
 
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
@@ -96,3 +98,11 @@ def bench(warehouse: Warehouse, tmp_path: Path) -> LoadBench:
     landing = tmp_path / "landing"
     landing.mkdir()
     return LoadBench(warehouse, landing, contracts)
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    """A webhook that takes the alerts."""
+    with webhook() as hook:
+        monkeypatch.setenv("GROWTH_WEBHOOK_URL", hook.url)
+        yield hook

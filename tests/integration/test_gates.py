@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import psycopg
 import pytest
 from support.pipeline import Pipeline
+from support.steady import HISTORY, PER_DAY, START, land, sessions, steady_days
 
 from growth import checks, dbt
 from sample_data import write_sample
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-PER_DAY = 120
-HISTORY = 60
-
-
-def sessions(day: int, count: int = PER_DAY) -> list[str]:
-    """One day's sessions, each of another user; the same channels every day."""
-    begin = START + timedelta(days=day)
-    media = ("DIRECT", "PAID SEARCH", "EMAIL")
-    return [
-        f"{number},{begin + timedelta(minutes=number)},{'true' if number % 2 else 'false'},{media[number % 3]}"
-        for number in range(count)
-    ]
-
-
-def land(pipeline: Pipeline, name: str, days: dict[int, int]) -> None:
-    lines = [line for day, count in days.items() for line in sessions(day, count)]
-    pipeline.land("sessions", name, lines)
-    pipeline.load()
 
 
 def failures(pipeline: Pipeline, layer: str, status: str = "fail") -> set[str]:
@@ -46,10 +27,7 @@ def failures(pipeline: Pipeline, layer: str, status: str = "fail") -> set[str]:
 
 @pytest.fixture
 def steady(pipeline: Pipeline) -> Pipeline:
-    """Sixty steady days, built and published."""
-    land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), PER_DAY))
-    pipeline.land("conversions", "a.csv", [f"{user},{START + timedelta(days=2)}" for user in range(50)])
-    return pipeline.run()
+    return steady_days(pipeline)
 
 
 def test_the_sample_passes_every_gate_and_nothing_failed_is_kept(
@@ -91,13 +69,6 @@ def test_gate_raw_judges_what_is_new_against_history(steady: Pipeline) -> None:
     assert "events_not_in_future_sessions" in failures(steady, "raw")
 
 
-def test_gate_raw_finds_the_missing_day_between_new_days(steady: Pipeline) -> None:
-    land(steady, "new.csv", {HISTORY: PER_DAY, HISTORY + 2: PER_DAY})
-    assert failures(steady, "raw") == {"no_day_missing_sessions"}
-    missing = str((START + timedelta(days=HISTORY + 1)).date())
-    assert [str(day) for (day,) in steady.query("select * from dq_failures.no_day_missing_sessions")] == [missing]
-
-
 def test_gate_raw_compares_raw_with_the_ledger_and_the_contract(pipeline: Pipeline) -> None:
     land(pipeline, "a.csv", {0: 10, 1: 10})
     pipeline.land("conversions", "a.csv", ["1,2024-01-01 00:00:00"] * 2)
@@ -118,6 +89,36 @@ def test_gate_raw_compares_raw_with_the_ledger_and_the_contract(pipeline: Pipeli
         *("loads_reconcile_sessions", "rows_have_loads_sessions", "rejects_reconcile_sessions"),
         "columns_match_contract_conversions",
     }
+
+
+def test_gate_raw_judges_prices_hours_and_payments_of_feeds_that_came(pipeline: Pipeline) -> None:
+    assert dbt.check_layer("raw", pipeline.warehouse).checks == (), "no file ever came"
+    pipeline.land("payments", "a.csv", ["1,ann,2024-01-05,9.99,EUR", "2,bob,2024-01-06,-9.99,", '3," ",2024-01-06,1,'])
+    pipeline.load()
+    result = dbt.check_layer("raw", pipeline.warehouse)
+    assert [failure.name for failure in result.failures] == ["relationships_payments_user_id"]
+    assert result.failures[0].row_count == 3, "without a file of subscribers, too"
+    feeds = {"payments", "subscribers"}
+    assert {check.name for check in result.checks if not feeds & set(check.name.split("_"))} == set()
+
+    pipeline.land("subscribers", "extract_date=2024-01-07/a.csv", [" ann ,DE,2024-01-01,basic", "bob,,,"])
+    prices = ("0", "12.5", "-0.01", "NaN", "Infinity")
+    pipeline.land("subscriptions", "a.csv", [f"{price},ann,2024-01-01,,{price}" for price in prices])
+    pipeline.land("viewing_activity", "a.csv", ["ann,2024-01-05,0", "ann,2024-01-06,-1"])
+    pipeline.load()
+    found = {failure.name: failure.row_count for failure in dbt.check_layer("raw", pipeline.warehouse).failures}
+    assert found == {
+        "relationships_payments_user_id": 1,  # the blank one; a negative payment is a refund
+        "within_range_subscriptions_monthly_price": 3,
+        "within_range_viewing_activity_hours_watched": 1,
+    }
+
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:  # as when they are history
+        conn.execute("create table dwh._consumed_loads as select 'a_model' as model, load_id from raw._loads")
+    pipeline.land("payments", "b.csv", ["4,bob,2024-01-07,9.99,EUR"])
+    pipeline.land("viewing_activity", "b.csv", ["ann,2024-01-07,1"])
+    pipeline.load()
+    assert failures(pipeline, "raw") == set(), "only days that new loads touched are read"
 
 
 def test_gate_staging_stops_a_view_that_loses_rows(pipeline: Pipeline) -> None:

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 from support.receivers import webhook
 
+from ingest.contract import load_contracts
+
 ROOT = Path(__file__).resolve().parents[2]
+FEEDS = list(load_contracts(ROOT / "ingest" / "feeds"))
 GROWTH = Path(sys.executable).parent / "growth"
 Growth = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -93,7 +96,7 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
     assert "load_feed[sessions]" not in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     status = growth("status").stdout
-    assert [line.split("|")[0].strip() for line in status.splitlines()[2:4]] == ["conversions", "sessions"]
+    assert [line.split("|")[0].strip() for line in status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
 
 
 def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) -> None:
@@ -124,17 +127,21 @@ def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, proje
 
 
 def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
-    test = project / "dbt_project" / "tests" / "nobody_is_number_five.sql"
-    test.write_text(
-        "{{ config(tags=['staging']) }}\nselect * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
-    )
+    names = ["nobody_is_number_five", "nobody_is_number_five_either"]
+    tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
+    for test in tests:
+        test.write_text(
+            "{{ config(tags=['staging']) }}\n"
+            "select * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
+        )
     land(project, "conversions", "five.csv", "userid,registration_time\n5,2024-01-07 11:00:00\n")
     with webhook() as hook:
         done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
         [alert] = hook.received
-    test.unlink()
+    for test in tests:
+        test.unlink()
     assert (alert["kind"], alert["title"]) == ("failure", "gate_staging stopped growth_daily")
-    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [("nobody_is_number_five", 1)]
+    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
     assert "nobody_is_number_five" in done.stderr
@@ -163,7 +170,7 @@ def test_results_alone_go_to_standard_output(growth: Growth) -> None:
 def test_mistakes_get_one_clear_line(growth: Growth) -> None:
     unknown = growth("run", "--feeds", "session", check=False)
     assert unknown.returncode == 2
-    assert "no contract for session; there are: conversions, sessions" in unknown.stderr
+    assert f"no contract for session; there are: {', '.join(FEEDS)}" in unknown.stderr
     nowhere = growth("status", check=False, WAREHOUSE_HOST="127.0.0.1", WAREHOUSE_PORT="1")
     assert nowhere.returncode == 1
     assert "Connection refused" in nowhere.stderr

@@ -453,7 +453,7 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
     "arguments", [("unload",), ("rejects", "export"), ("rejects", "replay", "--path")], ids=" ".join
 )
 @pytest.mark.parametrize("path", ["sessions/none.csv", "nobody/none.csv", "../sessions/none.csv"])
-def test_commands_say_when_nothing_of_that_name_is_loaded(growth, arguments, path):
+def test_commands_say_when_nothing_of_that_name_is_loaded(growth, bench, arguments, path):
     code, output, errors = growth(*arguments, path)
     assert output == ""
     if path.startswith("sessions"):
@@ -464,4 +464,5 @@ def test_commands_say_when_nothing_of_that_name_is_loaded(growth, arguments, pat
         assert code == (0 if "replay" in arguments else 1)
     else:
         assert code == 1
-        assert errors == f"growth: {path}: begins with no feed's folder; feeds: conversions, sessions\n"
+        known = ", ".join(bench.contracts)
+        assert errors == f"growth: {path}: begins with no feed's folder; feeds: {known}\n"

@@ -27,6 +27,9 @@ columns:
 """
 
 
+SUBSCRIPTION = ("subscribers", "payments", "subscriptions", "viewing_activity")
+
+
 def write(folder: Path, text: str, place: str = "web/visits.yml") -> Path:
     path = folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,6 +138,27 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
             "description: Who.",
             "description: Who., format: DD",
             "columns[0].format: only a column of these types may have one: date, timestamptz",
+        ),
+        (
+            "With what.,",
+            "With what., min: 0,",
+            "columns[2].min: only a column of these types may have one: numeric, integer, bigint",
+        ),
+        ("description: Who.", "description: Who., min: .nan", "columns[0].min: input should be a finite number"),
+        (
+            "description: Who.",
+            "description: Who., references: {feed: people, field: id}",
+            "columns[0].references.field: unknown key; accepted keys: feed, column",
+        ),
+        (
+            "description: Who.",
+            "description: Who., references: {feed: people, column: user_id}",
+            "columns[0].references.feed: 'people' is no feed; feeds: visits",
+        ),
+        (
+            "description: Who.",
+            "description: Who., references: {feed: visits, column: visitor}",
+            "columns[0].references.column: 'visitor' is no column of visits; columns: user_id, visited_at, device",
         ),
         ("description: When.", "description: When., format: ''", "columns[1].format: string should have at least 1"),
         ("With what.,", "With what., aliases: [' '],", "columns[2].aliases: an alias must not be blank"),
@@ -246,6 +270,16 @@ def test_one_contract_per_feed(tmp_path: Path) -> None:
     assert "feed: 'visits' is already described by app/visits.yml" in message
 
 
+def test_a_feed_whose_file_is_wrong_is_not_called_none(tmp_path: Path) -> None:
+    write(tmp_path, VALID.replace("description: Who.", "description: Who., references: {feed: people, column: id}"))
+    people = VALID.replace("feed: visits", "feed: people").replace("name: user_id", "name: id")
+    message = fault(tmp_path, people, "web/people.yml")
+    assert "user: 'user_id' is no column" in message
+    assert "visits.yml" not in message
+    write(tmp_path, people.replace("user_id", "id"), "web/people.yml")
+    assert list(load_contracts(tmp_path)) == ["people", "visits"]
+
+
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="no such folder"):
         load_contracts(tmp_path / "none")
@@ -255,7 +289,7 @@ def test_contracts_of_the_repository() -> None:
     contracts = load_contracts(PROJECT_ROOT / "ingest" / "feeds")
     shapes = {
         feed: [(column.name, column.type, column.nullable) for column in contracts[feed].columns]
-        for feed in ("sessions", "conversions")
+        for feed in (*("sessions", "conversions"), *SUBSCRIPTION)
     }
     assert shapes == {
         "sessions": [
@@ -265,4 +299,30 @@ def test_contracts_of_the_repository() -> None:
             ("medium", "text", True),
         ],
         "conversions": [("userid", "bigint", False), ("registration_time", "timestamptz", False)],
+        "subscribers": [
+            ("user_id", "text", False),
+            ("country", "text", True),
+            ("signup_date", "date", True),
+            ("plan_type", "text", True),
+        ],
+        "payments": [
+            ("payment_id", "text", False),
+            ("user_id", "text", False),
+            ("payment_date", "date", False),
+            ("amount", "numeric", False),
+            ("currency_code", "text", True),
+        ],
+        "subscriptions": [
+            ("subscription_id", "text", False),
+            ("user_id", "text", False),
+            ("start_date", "date", False),
+            ("end_date", "date", True),
+            ("monthly_price", "numeric", False),
+        ],
+        "viewing_activity": [
+            ("user_id", "text", False),
+            ("watch_date", "date", False),
+            ("hours_watched", "numeric", False),
+        ],
     }
+    assert {contracts[feed].user_identity for feed in SUBSCRIPTION} == {"subscription"}
