@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from support.pipeline import Pipeline
+from support.pipeline import Beginnings, Pipeline
 
 from growth import checks, dbt
 from sample_data import write_sample
@@ -45,11 +45,15 @@ def failures(pipeline: Pipeline, layer: str, status: str = "fail") -> set[str]:
 
 
 @pytest.fixture
-def steady(pipeline: Pipeline) -> Pipeline:
+def steady(pipeline: Pipeline, beginnings: Beginnings) -> Pipeline:
     """Sixty steady days, built and published."""
-    land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), PER_DAY))
-    pipeline.land("conversions", "a.csv", [f"{user},{START + timedelta(days=2)}" for user in range(50)])
-    return pipeline.run()
+
+    def make() -> None:
+        land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), PER_DAY))
+        pipeline.land("conversions", "a.csv", [f"{user},{START + timedelta(days=2)}" for user in range(50)])
+        pipeline.run()
+
+    return beginnings.begin(pipeline, "steady", make)
 
 
 def test_the_sample_passes_every_gate_and_nothing_failed_is_kept(pipeline: Pipeline) -> None:
@@ -231,7 +235,7 @@ def test_each_kind_finds_just_the_rows_that_fail(pipeline: Pipeline, capsys: pyt
 @pytest.fixture(scope="module")
 def all_checks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[checks.Check]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GROWTH_HOME", str(tmp_path_factory.getbasetemp() / "home0"))
+        patch.setenv("GROWTH_HOME", str(tmp_path_factory.mktemp("home")))  # or the other tests would parse anew
         yield checks.parse()
 
 
