@@ -5,6 +5,7 @@
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
 UV_VERSION := 0.13.9
+SIDE_BY_SIDE := tests/golden tests/dags tests/integration
 # a package mirror that pip is set to is good for uv too
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
@@ -34,8 +35,12 @@ down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
 
-test: lint ## Lint, then unit, DAG, integration, golden and (with Docker) compose tests
-	.venv/bin/pytest tests/unit tests/dags tests/integration tests/golden tests/e2e
+# In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
+test: lint ## Lint, unit tests, then DAG, integration and golden tests in two processes, then (with Docker) compose tests
+	.venv/bin/pytest tests/unit
+	.venv/bin/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
+	.venv/bin/pytest -m alone $(SIDE_BY_SIDE)
+	.venv/bin/pytest tests/e2e
 
 test-kill: .venv/installed-dev ## Kill loads at 90 random points (KILL_POINTS, KILL_SEED)
 	KILL_POINTS=$${KILL_POINTS:-90} .venv/bin/pytest -s tests/integration/test_load_kill.py

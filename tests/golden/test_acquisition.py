@@ -265,6 +265,7 @@ def test_an_edited_rule_relabels_all_history_at_the_next_run(
         "1,DIRECT,,0.5,DIRECT_NOW\n2,paid search,true,3,PAID\n3,*,,40,REST\n"
     )
     monkeypatch.setattr("growth.dbt.PROJECT_ROOT", edited)
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))  # or the other tests would parse anew
     pipeline.run()
     rules = (
         oracle.Rule(1, "DIRECT", Fraction(1, 2), "DIRECT_NOW"),

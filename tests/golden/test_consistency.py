@@ -30,7 +30,7 @@ def full_refresh(
 ) -> Iterator[dict[str, list[str]]]:
     """The marts of a fresh warehouse: the final files, loaded at once and built from nothing."""
     landing = tmp_path_factory.mktemp("landing")
-    with new_warehouse(postgres_server) as warehouse, pytest.MonkeyPatch.context() as patch:
+    with new_warehouse(postgres_server, "growth_fresh") as warehouse, pytest.MonkeyPatch.context() as patch:
         patch.setenv("GROWTH_LANDING", str(landing))
         patch.setenv("GROWTH_HOME", str(growth_home))
         pipeline = Pipeline(warehouse, landing).prepare()

@@ -9,7 +9,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from support.pipeline import Beginnings, Pipeline
 from support.receivers import Hook, webhook
+from support.steady import steady_days
 
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
@@ -98,6 +100,12 @@ def bench(warehouse: Warehouse, tmp_path: Path) -> LoadBench:
     landing = tmp_path / "landing"
     landing.mkdir()
     return LoadBench(warehouse, landing, contracts)
+
+
+@pytest.fixture
+def steady(pipeline: Pipeline, beginnings: Beginnings) -> Pipeline:
+    """Sixty steady days, built and published."""
+    return beginnings.begin(pipeline, "steady", lambda: steady_days(pipeline))
 
 
 @pytest.fixture

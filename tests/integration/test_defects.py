@@ -9,7 +9,7 @@ import psycopg
 from support.candidates import Candidates
 from support.pipeline import Pipeline
 from support.receivers import Hook
-from support.steady import HISTORY, PER_DAY, land, steady_days
+from support.steady import HISTORY, PER_DAY, land
 
 from growth import dbt
 from growth.alerts import quality
@@ -102,8 +102,8 @@ DEFECTS = {
 }
 
 
-def test_each_defect_is_stopped_by_its_gate_changes_no_mart_and_is_told_once(pipeline: Pipeline, hook: Hook) -> None:
-    steady_days(pipeline)
+def test_each_defect_is_stopped_by_its_gate_changes_no_mart_and_is_told_once(steady: Pipeline, hook: Hook) -> None:
+    pipeline = steady
     image = Candidates(pipeline.warehouse).image()
     for defect in DEFECTS.values():
         defect.inject(pipeline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -42,7 +43,8 @@ def make_server() -> Iterator[MakeServer]:
         if home is None:
             home = Path(tempfile.mkdtemp(prefix="growth-test-"))
             home.chmod(0o755)
-        made.append(EmbeddedPostgres(home))
+        # apart from the ports that servers of tests beside these take: a stopped one must find its own free again
+        made.append(EmbeddedPostgres(home, random.randrange(20_000, 30_000)))
         return made[-1]
 
     yield make

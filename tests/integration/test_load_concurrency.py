@@ -200,7 +200,7 @@ def test_reader_sees_one_content_of_a_file_while_another_replaces_it(bench, larg
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         assert reader.execute("select userid from raw.sessions").fetchall() == [(7,)]
         loading = pool.submit(bench.load, large_file_bytes=large_file_bytes)
-        wait([loading], timeout=1)
+        wait([loading], timeout=1 if large_file_bytes == 1 else 30)
         assert loading.done() == (large_file_bytes != 1)
         assert reader.execute("select userid from raw.sessions").fetchall() == [(7,)]
         reader.rollback()

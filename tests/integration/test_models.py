@@ -27,9 +27,8 @@ def test_every_unit_test_of_the_models_passes(pipeline: Pipeline) -> None:
     assert result.node_count >= 15
 
 
+@pytest.mark.usefixtures("published")
 def test_an_empty_build_consumes_no_load(pipeline: Pipeline) -> None:
-    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
-    pipeline.run()
     dbt.invoke(["build", "--quiet", "--empty", "--full-refresh", "--select", "resource_type:model"], pipeline.warehouse)
     assert pipeline.query("select count(*) from dwh.fct_sessions") == [(0,)]
     pipeline.build()
@@ -58,9 +57,8 @@ def test_a_late_day_is_built_without_scanning_history(pipeline: Pipeline) -> Non
     assert after - before < 2880 * DAY_COUNT / 2, "less than half of history, for all models that read it"
 
 
+@pytest.mark.usefixtures("published")
 def test_the_incremental_sql_has_its_days_as_ranges_of_literals(pipeline: Pipeline, growth_home: Path) -> None:
-    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
-    pipeline.run()
     times = ["2024-02-05 23:59:59-01", "2024-02-07 23:59:59.999999", "2024-02-29 00:00:00"]
     pipeline.land("sessions", "b.csv", [f"1,{time},true,DIRECT" for time in times])
     pipeline.run()
@@ -134,11 +132,10 @@ def test_what_is_not_portable_stands_in_macros(growth_home: Path) -> None:
     assert found == []
 
 
+@pytest.mark.usefixtures("published")
 def test_dev_builds_apart_and_never_touches_what_readers_see(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.land("sessions", "a.csv", ["1,2024-01-05 10:00:00,true,DIRECT"])
-    pipeline.run()
     schemas = "select distinct schemaname from pg_tables where schemaname !~ '^(pg_|information)' order by 1"
     before, marts = pipeline.query(schemas), pipeline.marts()
     pipeline.land("sessions", "b.csv", ["2,2024-01-05 10:00:00,true,DIRECT"])

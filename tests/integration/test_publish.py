@@ -12,17 +12,14 @@ from growth import dbt
 from growth.publish import MartChanged
 
 SESSION = "1,2024-01-05 10:00:00,true,PAID SEARCH"
-REGISTRATION = "1,2024-01-05 11:00:00"
 
 
 def attribution(pipeline: Pipeline) -> list[tuple[object, ...]]:
     return pipeline.query("select channel, registration_count from mart.channel_attribution", "analyst")
 
 
+@pytest.mark.usefixtures("published")
 def test_a_users_view_survives_a_failed_gate_and_follows_a_good_run(pipeline: Pipeline) -> None:
-    pipeline.land("sessions", "a.csv", [SESSION])
-    pipeline.land("conversions", "a.csv", [REGISTRATION])
-    pipeline.run()
     with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
         conn.execute(
             "create view public.my_channels as select channel, registration_count from mart.channel_attribution"
@@ -73,9 +70,8 @@ def test_a_publication_records_rows_day_and_the_rules(pipeline: Pipeline) -> Non
     assert counts == {"acquisition_daily": 1, "channel_attribution": 0, "channel_conversion": 1}
 
 
+@pytest.mark.usefixtures("published")
 def test_analyst_reads_mart_and_dwh_and_nothing_else(pipeline: Pipeline) -> None:
-    pipeline.land("sessions", "a.csv", [SESSION])
-    pipeline.run()
     pipeline.run(full_refresh=True)  # rebuilt tables stay readable
     assert pipeline.query("select user_id from dwh.fct_sessions", "analyst") == [("1",)]
     for forbidden in (
@@ -92,10 +88,8 @@ def test_analyst_reads_mart_and_dwh_and_nothing_else(pipeline: Pipeline) -> None
             pipeline.query(forbidden, "analyst")
 
 
+@pytest.mark.usefixtures("published")
 def test_a_reader_sees_the_old_set_or_the_new_one(pipeline: Pipeline) -> None:
-    pipeline.land("sessions", "a.csv", [SESSION])
-    pipeline.land("conversions", "a.csv", [REGISTRATION])
-    pipeline.run()
     both = """
         select (select sum(registration_count) from mart.channel_attribution),
             (select sum(registration_count) from mart.acquisition_daily)
@@ -126,16 +120,16 @@ def test_a_reader_sees_the_old_set_or_the_new_one(pipeline: Pipeline) -> None:
     assert all(total == daily for total, daily in seen)
 
 
+@pytest.mark.usefixtures("published")
 def test_a_candidate_without_a_model_is_not_published(pipeline: Pipeline) -> None:
-    pipeline.build()
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
         conn.execute("create table mart_candidate.left_behind as select 1 as one")
     assert "left_behind" not in pipeline.publish().row_counts
     assert pipeline.query("select to_regclass('mart.left_behind')") == [(None,)]
 
 
+@pytest.mark.usefixtures("published")
 def test_a_new_column_appears_and_a_removed_one_is_refused(pipeline: Pipeline) -> None:
-    pipeline.run()
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
         conn.execute("alter table mart_candidate.channel_conversion add column note text")
         conn.execute("comment on column mart_candidate.channel_conversion.note is 'A note.'")

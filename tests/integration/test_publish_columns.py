@@ -136,6 +136,7 @@ def test_a_candidate_that_was_never_built_takes_no_column_away(candidates: Candi
     assert candidates.image() == image
 
 
+@pytest.mark.alone
 def test_a_new_column_waits_for_a_long_reader_and_nobody_waits_for_it(candidates: Candidates) -> None:
     candidates.publish()
     candidates.execute("alter table mart_candidate.daily add column note text default 'new'")

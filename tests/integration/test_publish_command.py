@@ -72,8 +72,8 @@ def test_publish_passes_the_gates_first_and_rollback_takes_it_back(pipeline: Pip
     ]
 
 
+@pytest.mark.usefixtures("published")
 def test_a_removed_column_is_published_by_force_once_no_view_uses_it(pipeline: Pipeline, growth: Growth) -> None:
-    pipeline.run()
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
         conn.execute("alter table mart.channel_conversion add column note text")
     with psycopg.connect(pipeline.warehouse.conninfo()) as conn:

@@ -14,6 +14,8 @@ from support.candidates import MARTS, Candidates
 
 from growth.settings import Warehouse
 
+pytestmark = pytest.mark.alone  # readers wait 100 ms at most
+
 SECONDS = float(os.environ.get("PUBLISH_SECONDS") or 8)
 READERS = 8
 # One statement sees one publication: sums of two marts agree with each other, counts with what was recorded.

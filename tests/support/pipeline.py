@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from growth import dbt
 from growth.load import load
@@ -16,6 +18,7 @@ from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract import load_contracts
 from ingest.load import LoadResult
+from support.postgres import PostgresServer
 
 # What a reader sees, as queries that give the same text for the same marts.
 MARTS = {
@@ -83,3 +86,29 @@ class Pipeline:
     def marts(self) -> dict[str, list[str]]:
         """Every mart and fact as text, to be compared byte for byte."""
         return {name: [str(row) for row in self.query(query)] for name, query in MARTS.items()}
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Warehouses and landing folders by name; the folder holds the latter, the server the former."""
+
+    server: PostgresServer
+    folder: Path
+
+    def begin(self, pipeline: Pipeline, name: str, make: Callable[[], object]) -> Pipeline:
+        """Bring a fresh pipeline to where ``make`` brings it; only the first time that takes a build."""
+        landing = self.folder / name
+        if landing.exists():
+            self._copy(name, pipeline.warehouse.database)
+            shutil.copytree(landing, pipeline.landing)
+            return pipeline.prepare()  # a copy lacks what is set for the database as a whole
+        make()
+        self._copy(pipeline.warehouse.database, name)
+        shutil.copytree(pipeline.landing, landing)
+        return pipeline
+
+    def _copy(self, source: str, target: str) -> None:
+        names = {"source": sql.Identifier(source), "target": sql.Identifier(target)}
+        with psycopg.connect(self.server.conninfo(), autocommit=True) as conn:
+            conn.execute(sql.SQL("drop database if exists {target} with (force)").format(**names))
+            conn.execute(sql.SQL("create database {target} template {source}").format(**names))

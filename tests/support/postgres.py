@@ -6,7 +6,6 @@ It is apart from ``embedded.server`` on purpose: that one keeps a user's data an
 
 from __future__ import annotations
 
-import itertools
 import os
 import pwd
 import shutil
@@ -29,8 +28,6 @@ from growth.settings import ROLES, Warehouse
 SUPERUSER = "growth"
 PASSWORD = "growth"
 START_TIMEOUT_SECONDS = 60
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +84,15 @@ def throwaway_postgres(*settings: str) -> Iterator[PostgresServer]:
         account |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         os.chown(home, entry.pw_uid, entry.pw_gid)
     binaries = _bin_folder()
+    ask = {"check": True, "capture_output": True, "text": True}
     try:
-        subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, **account)
+        version = subprocess.run([binaries / "initdb", "--version"], **ask, **account).stdout
     except PermissionError:  # the environment is below a folder that the server's account may not enter
         shutil.copytree(binaries.parent, home / "pginstall")
         binaries = home / "pginstall" / "bin"
+        version = subprocess.run([binaries / "initdb", "--version"], **ask, **account).stdout
+    if "(PostgreSQL) 15" not in version:  # which cannot: dbt logs in for each model and test
+        settings = ("scram_iterations=1", *settings)
     password_file = home / "password"
     password_file.write_text(PASSWORD)
     password_file.chmod(0o644)
@@ -127,11 +128,11 @@ def throwaway_postgres(*settings: str) -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def new_warehouse(server: PostgresServer) -> Iterator[Warehouse]:
+def new_warehouse(server: PostgresServer, database: str) -> Iterator[Warehouse]:
     """A new, empty database of the server, dropped at the end."""
-    database = f"growth_{os.getpid()}_{next(_numbers)}"
     name = sql.Identifier(database)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        conn.execute(sql.SQL("drop database if exists {} with (force)").format(name))
         conn.execute(sql.SQL("create database {}").format(name))
     passwords = {role: role for role in ROLES} | {server.user: server.password}
     yield Warehouse(server.host, server.port, database, server.user, passwords)
