@@ -81,7 +81,7 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
     if (folder / elementary.FOLDER / elementary.NEWEST).exists():
         body.append(f'<p><a href="{elementary.FOLDER}/">Data quality: newest Elementary report</a></p>')
         links = [
-            f'<a href="{elementary.FOLDER}/{path.name}">{datetime.strptime(path.stem, elementary.DATED):%Y-%m-%d %H:%M}</a>'
+            f'<a href="{elementary.FOLDER}/{path.name}">{elementary.written_at(path):%Y-%m-%d %H:%M}</a>'
             for path in elementary.dated_reports()
         ]
         if links:
