@@ -114,6 +114,11 @@ def dated_reports() -> list[Path]:
     return sorted((reports_folder() / FOLDER).glob("20*.html"), reverse=True)
 
 
+def written_at(report: Path) -> datetime:
+    """When a dated copy was written."""
+    return datetime.strptime(report.stem, DATED).replace(tzinfo=UTC)
+
+
 def send(warehouse: Warehouse) -> list[str]:
     """Send report and alerts to what the environment configures, and nothing anywhere else.
 
