@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load docs deps lock clean
+.PHONY: help demo up down test test-kill lint format bench bench-load bench-gates docs deps lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -51,10 +51,13 @@ format: .venv/installed-dev ## Format Python and SQL
 	.venv/bin/ruff format .
 	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: bench-load ## Everything that is measured: bench-load
+bench: bench-load bench-gates ## Everything that is measured: bench-load, bench-gates
 
 bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
 	.venv/bin/python -m bench.load $(ARGS)
+
+bench-gates: .venv/installed ## Measure each task of a run over the sample, and what the gates cost (bench/README.md)
+	.venv/bin/python -m bench.gates $(ARGS)
 
 docs: .venv/installed ## Write the dbt docs, and Elementary's report where its package is in use, to reports/
 	$(GROWTH) report
