@@ -1,6 +1,7 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load bench-consistency docs deps lock clean
+.PHONY: help demo up down test test-kill lint format bench bench-load bench-gates bench-daily bench-consistency docs \
+  deps lock clean
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -56,10 +57,16 @@ format: .venv/installed-dev ## Format Python and SQL
 	.venv/bin/ruff format .
 	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: bench-load bench-consistency ## Everything that is measured: bench-load, bench-consistency
+bench: bench-load bench-gates bench-daily bench-consistency ## Everything that is measured
 
 bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
 	.venv/bin/python -m bench.load $(ARGS)
+
+bench-gates: .venv/installed ## Measure each task of a run over the sample, and what the gates cost (bench/README.md)
+	.venv/bin/python -m bench.gates $(ARGS)
+
+bench-daily: .venv/installed ## Measure a day of events after 30 and after 360 days, and a full rebuild (bench/README.md)
+	.venv/bin/python -m bench.daily $(ARGS)
 
 bench-consistency: .venv/installed-dev ## Compare ten random ways of the same files (CONSISTENCY_ORDERS, _SEED) with a full refresh
 	CONSISTENCY_ORDERS=$${CONSISTENCY_ORDERS:-10} .venv/bin/pytest -v --durations=0 tests/golden/test_consistency.py

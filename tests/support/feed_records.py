@@ -47,7 +47,45 @@ def conversions(draw: random.Random) -> Iterator[Record]:
         yield Record(at, f"{user(draw)},{text(draw, at)}")
 
 
-GENERATORS: dict[str, Generator] = {"sessions": sessions, "conversions": conversions}
+def events(draw: random.Random) -> Iterator[Record]:
+    """Events of the miles app: nobody's, without a country, with amounts of several spellings."""
+    for _ in range(160):
+        at = instant(draw)
+        who = draw.choice(["", "  ", *[str(user(draw))] * 8])
+        amount = draw.choice(["", "1.50", "1.5", "-3"])
+        kind = f"{draw.choice(['miles_earned', 'reward_search'])},{draw.choice(['flight', '', ' flight'])},{amount}"
+        rest = f"{draw.choice(['ios', 'web'])},,{draw.choice(['FR', 'DE', ''])}"
+        yield Record(at, f"{text(draw, at)},{who},{kind},{rest}")
+
+
+def app_events(draw: random.Random) -> Iterator[Record]:
+    """Events of two apps, by users of the other feeds and of none; sessions meet midnight."""
+    for number in range(160):
+        at = instant(draw)
+        who = draw.choice(["", *[str(user(draw))] * 8])
+        what = f"{draw.choice(['facebook', 'threads'])},{draw.choice(['view', 'like', ''])}"
+        rest = f"{draw.choice(['s1', 's2', ''])},{draw.choice(['2.5', ''])},{draw.choice(['ios', 'web'])}"
+        yield Record(at, f"e{number % 150},{who},{what},{text(draw, at)},{rest},{draw.choice(['FR', 'FR', 'DE'])}")
+
+
+def app_users(draw: random.Random) -> Iterator[Record]:
+    """Accounts, each on some days' extracts: they change, go and come back, and may stand in an extract twice."""
+    for _ in range(160):
+        at = START + timedelta(days=draw.randrange(DAYS))
+        attributes = f"{draw.choice(['FR', 'DE', ''])},18-24,,{draw.choice(['new', 'core'])}"
+        yield Record(at, f"{10**18 + draw.randrange(12)},2024-01-01,{attributes},{draw.choice(['', '2024-01-29'])}")
+
+
+GENERATORS: dict[str, Generator] = {
+    **{"sessions": sessions, "conversions": conversions},
+    **{"events": events, "app_events": app_events, "app_users": app_users},
+}
+FULL_EXTRACTS = ("app_users",)
+
+
+def path_of(feed: str, day: str, name: str) -> str:
+    """Where a file lands; a full extract in a folder of its day."""
+    return f"{feed}/extract_date={day}/{name}" if feed in FULL_EXTRACTS else f"{feed}/{name}"
 
 
 def user(draw: random.Random) -> int:

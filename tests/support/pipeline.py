@@ -28,6 +28,27 @@ MARTS = {
     "fct_registrations": "select * from dwh.fct_registrations order by registration_sk",
     "fct_sessions": "select * from dwh.fct_sessions order by session_sk",
     "dim_users": "select * from dwh.dim_users order by 1, 2",
+    **{
+        name: f"select * from mart.{name} order by {name}::text"
+        for name in (
+            *("active_users", "rolling_active_users", "growth_accounting", "retention_cohorts"),
+            *("power_user_curve", "usage_daily", "user_lifetimes"),
+        )
+    },
+    **{
+        name: f"select * from dwh.{name} order by {name}::text"
+        for name in (
+            "dim_app_users",
+            "dim_products",
+            "dim_event_types",
+            "dim_countries",
+            "dim_dates",
+            "fct_user_periods",
+        )
+    },
+    # keys of users mean nothing outside of a warehouse
+    "fct_events": "select users.user_id, to_jsonb(events) - 'user_key' as event from dwh.fct_events as events"
+    " left join dwh.int_engagement__user_keys as users using (user_key) order by 1, 2",
 }
 
 

@@ -15,7 +15,7 @@ from growth.settings import feeds_folder
 from ingest.contract import load_contracts
 from ingest.load import LARGE_FILE_BYTES, load_feed
 from ingest.unload import unload
-from support.feed_records import GENERATORS, Record
+from support.feed_records import GENERATORS, Record, path_of
 from support.pipeline import Pipeline
 
 BUILDS = 3  # beside the last one; each takes seconds
@@ -41,9 +41,11 @@ def final_files(seed: int) -> Files:
             draw.shuffle(lines)
             middle = draw.choice([0, len(lines) // 2])
             for number, part in enumerate(filter(None, (lines[:middle], lines[middle:]))):
-                files[f"{feed}/{day}-{number}.csv"] = [*part, *[BROKEN] * (len(part) >= BROKEN_FROM)]
-        files[f"{feed}/again.csv"] = [record.line for record in draw.sample(records, len(records) // 8)]
-        files[f"{feed}/empty.csv"] = []
+                files[path_of(feed, day, f"{day}-{number}.csv")] = [*part, *[BROKEN] * (len(part) >= BROKEN_FROM)]
+        files[path_of(feed, "2024-03-01", "again.csv")] = [
+            record.line for record in draw.sample(records, len(records) // 8)
+        ]
+        files[path_of(feed, "2024-03-02", "empty.csv")] = []
     return files
 
 
@@ -63,7 +65,11 @@ class Way:
         others = {feed: [record.line for record in make(self._draw)] for feed, make in GENERATORS.items()}
         final = final_files(self.seed)
         lanes = [self._lane(path, lines, others) for path, lines in final.items()]
-        lanes += [self._stray(f"{feed}/stray-{n}.csv", others) for feed in GENERATORS for n in range(STRAYS)]
+        lanes += [
+            self._stray(path_of(feed, f"2024-02-{20 + n}", f"stray-{n}.csv"), others)
+            for feed in GENERATORS
+            for n in range(STRAYS)
+        ]
         self._draw.shuffle(lanes)
         steps = list(self._mixed([list(lane) for lane in lanes]))
         builds = sorted(self._draw.sample(range(1, len(steps)), BUILDS))
@@ -106,7 +112,7 @@ class Way:
 
     def _land(self, path: str, lines: list[str]) -> Step:
         def do() -> None:
-            self.pipeline.land(*path.split("/"), lines)
+            self.pipeline.land(*path.split("/", 1), lines)
             self._pending.add(path)
 
         return f"land {path}, {len(lines)} lines", do
