@@ -104,11 +104,6 @@ def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
     return folder / NEWEST
 
 
-def written_at(report: Path) -> datetime:
-    """When a dated report was written, by its name."""
-    return datetime.strptime(report.stem, DATED).replace(tzinfo=UTC)
-
-
 def dated_reports() -> list[Path]:
     """The dated copies, newest first."""
     return sorted((reports_folder() / FOLDER).glob("20*.html"), reverse=True)

@@ -72,7 +72,9 @@ def fetch() -> str:
     if not result.succeeded or not _is_whole(fresh):
         shutil.rmtree(fresh, ignore_errors=True)
         reason = result.error.strip() or f"not all of {', '.join(NAMES)} came"
-        raise PackagesUnavailable(f"The dbt packages could not be fetched: {reason}")
+        raise PackagesUnavailable(
+            f"The dbt packages could not be fetched: {reason}\nHow to bring them by hand: docs/elementary.md."
+        )
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return elementary_version()

@@ -37,9 +37,11 @@ select published_at, as_of_date, row_counts from mart.publications order by publ
 
 def report(warehouse: Warehouse) -> list[str]:
     """Lines about every feed, refused files and the last publication."""
+    version = packages.elementary_version()
+    about_elementary = f"Elementary {version} is in use." if version else packages.ABSENT
     with psycopg.connect(warehouse.conninfo()) as conn:
         if conn.execute("select to_regclass('raw._loads')").fetchone() == (None,):
-            return ["The warehouse is empty: land files and run `growth run`."]
+            return ["The warehouse is empty: land files and run `growth run`.", about_elementary]
         loads = {row[0]: row for row in conn.execute(FEEDS)}
         contracts = load_contracts(feeds_folder())
         rows = [loads.get(feed, (feed, 0, 0, 0, 0, None)) for feed in contracts]
@@ -49,8 +51,6 @@ def report(warehouse: Warehouse) -> list[str]:
     refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
-    version = packages.elementary_version()
-    about_elementary = f"Elementary {version} is in use." if version else packages.ABSENT
     return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse), about_elementary]
 
 

@@ -35,10 +35,19 @@
     {%- do return(run_query(query).columns[0].values() | list) -%}
 {% endmacro %}
 
-{# Days of the feed's history, as a subquery of one column, event_date. #}
-{% macro history_days(feed) -%}
-    select distinct event_date from raw._changed_days
-    where feed = '{{ feed }}' and load_id not in ({{ load_list(new_loads(feed)) }})
+{#
+    Days of the feed's history, as a subquery of one column, event_date; and those that new loads touched. A day that lay
+    ahead when its file was loaded is none: events_not_in_future stopped it, and the ledger keeps it when it is unloaded.
+#}
+{% macro history_days(feed) -%}{{ days_of_loads(feed, 'not in') }}{%- endmacro %}
+{% macro fresh_days(feed) -%}{{ days_of_loads(feed, 'in') }}{%- endmacro %}
+{% macro days_of_loads(feed, among) -%}
+    select distinct days.event_date from raw._changed_days as days
+    inner join raw._loads as loads on days.load_id = loads.load_id
+    where
+        days.feed = '{{ feed }}'
+        and days.load_id {{ among }} ({{ load_list(new_loads(feed)) }})
+        and days.event_date <= {{ utc_date('loads.finished_at') }} + {{ var('future_days') }}
 {%- endmacro %}
 
 {#

@@ -12,6 +12,9 @@ from support.pipeline import Pipeline
 from support.steady import HISTORY, PER_DAY, START, land, sessions
 
 from growth import checks, dbt
+from growth.settings import feeds_folder
+from ingest.contract import load_contracts
+from ingest.unload import unload
 from sample_data import write_sample
 
 
@@ -254,3 +257,17 @@ def test_the_list_of_checks_is_not_stale(all_checks: list[checks.Check]) -> None
     assert all(checks.describe_kind(kind) for kind in files)
     for kind in files:
         assert f"`{kind}`" in text, f"{kind} stands in no list"
+
+
+def test_a_day_far_ahead_is_forgotten_when_its_file_is_unloaded(steady: Pipeline) -> None:
+    steady.land("sessions", "wrong.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
+    steady.load()
+    assert "events_not_in_future_sessions" in failures(steady, "raw")
+    (steady.landing / "sessions" / "wrong.csv").unlink()
+    contract = load_contracts(feeds_folder())["sessions"]
+    unload(steady.warehouse.conninfo("ingest"), contract, "sessions/wrong.csv", run_id="test")
+    assert failures(steady, "raw") == set()
+    steady.run()
+    # nor does it hide, as a part of history, that a day is missing
+    land(steady, "next.csv", {HISTORY + 1: PER_DAY})
+    assert failures(steady, "raw") == {"no_day_missing_sessions"}

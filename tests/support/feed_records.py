@@ -63,9 +63,13 @@ def app_events(draw: random.Random) -> Iterator[Record]:
     for number in range(160):
         at = instant(draw)
         who = draw.choice(["", *[str(user(draw))] * 8])
-        what = f"{draw.choice(['facebook', 'threads'])},{draw.choice(['view', 'like', ''])}"
+        kind = draw.choice(["view", "like", '" "'])
+        what = f"{draw.choice(['facebook', 'threads', 'whatsapp', 'instagram'])},{kind}"
         rest = f"{draw.choice(['s1', 's2', ''])},{draw.choice(['2.5', ''])},{draw.choice(['ios', 'web'])}"
-        yield Record(at, f"e{number % 150},{who},{what},{text(draw, at)},{rest},{draw.choice(['FR', 'FR', 'DE'])}")
+        yield Record(
+            at,
+            f"e{number % 150},{who},{what},{text(draw, at)},{rest},{draw.choice(['FR', 'FR', 'DE', 'JP', 'NL', 'PE'])}",
+        )
 
 
 def app_users(draw: random.Random) -> Iterator[Record]:

@@ -6,10 +6,7 @@
 {% test no_day_missing(model, feed) %}
 {{ config(tags=['critical']) }}
 with history as ({{ history_days(feed) }}),
-fresh as (
-    select distinct event_date from raw._changed_days
-    where feed = '{{ feed }}' and load_id in ({{ load_list(new_loads(feed)) }})
-),
+fresh as ({{ fresh_days(feed) }}),
 known as (select event_date from history union select event_date from fresh),
 span as (
     select
