@@ -1,0 +1,73 @@
+"""The marts find again what is built into the sample (docs/data-card.md), to the last user."""
+
+from __future__ import annotations
+
+import pytest
+from support.engagement import Sample, found_in
+from support.pipeline import Pipeline
+
+from sample_data import ENGAGEMENT_TRUTHS, write_sample
+
+TOTAL = "product = 'all' and country = 'all'"
+WEEKLY = f"from mart.growth_accounting where period_type = 'week' and {TOTAL}"
+RETENTION = f"""
+select sum(retained_user_count)::float / sum(cohort_size) from mart.retention_cohorts
+where period_type = 'week' and {TOTAL} and period_offset = {{}} and is_complete
+    and cohort_start > (select min(period_start) {WEEKLY})
+"""
+QUERIES = {
+    "userless": """
+        select 1 - (select sum(event_count) from mart.user_lifetimes where product = 'all')::float / sum(event_count)
+        from mart.usage_daily where product = 'all'
+    """,
+    "saturday_to_tuesday": f"""
+        select sum(event_count) filter (where extract(isodow from activity_date) = 6)::float
+            / sum(event_count) filter (where extract(isodow from activity_date) = 2)
+        from dwh.fct_user_activity_daily -- nobody's events apart
+        where activity_date < (select max(period_start) {WEEKLY} and not is_complete)
+    """,
+    "growth": f"""
+        select max(active_user_count) filter (where place = -1)::float / max(active_user_count) filter (where place = 1)
+        from (
+            select active_user_count, case row_number() over (order by period_start)
+                when 1 then 1 when count(*) over () then -1 end as place
+            {WEEKLY} and is_complete
+        ) as weeks
+    """,
+    **{f"retention_week_{offset}": RETENTION.format(offset) for offset in (1, 2, 4, 6)},
+    "resurrected": f"select sum(resurrected_user_count)::float / sum(active_user_count) {WEEKLY}",
+    "cross_product": """
+        select count(*) filter (where products > 1)::float / count(*)
+        from (
+            select count(*) as products from mart.user_lifetimes where product <> 'all' group by identity, user_id
+        ) as users
+    """,
+    "both_feeds": """
+        select count(*) filter (where miles and apps)::float / count(*)
+        from (
+            select bool_or(product = 'miles') as miles, bool_or(product <> 'miles') as apps
+            from mart.user_lifetimes where product <> 'all' group by identity, user_id
+        ) as users
+    """,
+    "changed_users": """
+        select count(*) filter (where states > 1)::float / count(*)
+        from (
+            select count(distinct (country, age_group, user_segment)) as states from dwh.dim_app_users
+            group by user_id
+        ) as users
+    """,
+    "deleted_users": """
+        select count(*) filter (where not has_account)::float / count(*)
+        from (select bool_or(is_current) as has_account from dwh.dim_app_users group by user_id) as users
+    """,
+}
+
+
+def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> None:
+    sample = Sample(pipeline.landing, write_sample(pipeline.landing, users=2000, days=60, seed=1))
+    pipeline.run()
+    counted = found_in(sample)
+    for truth, query in QUERIES.items():
+        [(found,)] = pipeline.query(query)
+        assert float(found) == pytest.approx(counted[truth], abs=1e-9), truth
+        assert ENGAGEMENT_TRUTHS[truth].low <= found <= ENGAGEMENT_TRUTHS[truth].high, truth
