@@ -1,4 +1,7 @@
-{# Of the rows, at most a share of var unmatched_max_rate has no match in another relation: reported, not stopped. #}
+{#
+    Of the rows, at most a share of var unmatched_max_rate has no match in another relation: reported, not stopped. An
+    empty relation, that of a feed that never came, is nothing to compare with.
+#}
 {% test few_without_match(model, column_name, to, field) %}
 {{ config(tags=['warning'], severity='warn') }}
 with matches as (
@@ -8,5 +11,5 @@ with matches as (
     from {{ model }} as child
 )
 select count(*) as row_count, count(*) filter (where is_alone) as unmatched_count from matches
-having count(*) filter (where is_alone) > {{ var('unmatched_max_rate') }} * count(*)
+having exists (select 1 from {{ to }}) and count(*) filter (where is_alone) > {{ var('unmatched_max_rate') }} * count(*)
 {% endtest %}
