@@ -27,89 +27,6 @@
     {%- do return(changed + moved_days() + ([last] if last else [])) -%}
 {% endmacro %}
 
-{#
-    Every period of one type in which a user was active, once for each track of the user, as a subquery: period_start,
-    user_key, product, country, first_date, only_product, only_country.
-
-    Metrics look at all activity, at that in each product, and at that in each country (`all`, a product or a country).
-    A user who only ever had one product is in its figures as in the total, so only users of several have tracks of
-    their own for each, and likewise for countries: a third of the rows. `expand_tracks` counts the others where they
-    belong. `condition` is over period_start.
-#}
-{% macro tracked_periods(period_type, condition='true', by_country=true) %}
-    {%- set periods %}
-            {%- if period_type == 'day' %}
-            select activity_date as period_start, user_key, slice_key from {{ ref('fct_user_activity_daily') }}
-            where {{ condition | replace('period_start', 'activity_date') }}
-            {%- else %}
-            select period_start, user_key, slice_key from {{ ref('int_engagement__user_periods') }}
-            where period_type = '{{ period_type }}' and {{ condition }}
-            {%- endif %}
-    {%- endset %}
-        select
-            active.period_start,
-            active.user_key,
-            tracks.product,
-            tracks.country,
-            tracks.first_date,
-            tracks.only_product,
-            tracks.only_country
-        from (
-            select period_start, user_key from ({{ periods }}) as periods
-            group by period_start, user_key
-        ) as active
-        inner join {{ ref('int_engagement__user_tracks') }} as tracks
-            on active.user_key = tracks.user_key and tracks.product = 'all' and tracks.country = 'all'
-    {%- for column in ['product'] + (['country'] if by_country else []) %}
-        union all
-        select
-            active.period_start,
-            active.user_key,
-            tracks.product,
-            tracks.country,
-            tracks.first_date,
-            null as only_product,
-            null as only_country
-        from (
-            select periods.period_start, periods.user_key, slices.{{ column }}
-            from ({{ periods }}) as periods
-            inner join {{ ref('int_engagement__user_tracks') }} as users
-                on
-                    periods.user_key = users.user_key
-                    and users.product = 'all' and users.country = 'all' and users.only_{{ column }} is null
-            inner join {{ ref('int_engagement__slices') }} as slices on periods.slice_key = slices.slice_key
-            group by periods.period_start, periods.user_key, slices.{{ column }}
-        ) as active
-        inner join {{ ref('int_engagement__user_tracks') }} as tracks
-            on
-                active.user_key = tracks.user_key
-                and {{ "active.product = tracks.product and tracks.country = 'all'" if column == 'product'
-                    else "tracks.product = 'all' and active.country = tracks.country" }}
-    {%- endfor %}
-{% endmacro %}
-
-{#
-    Counts by track, of the users with only one product or country under these too: rows of `group_by`, product, country
-    and the sums of `measures`, from a relation that has them and only_product, only_country.
-#}
-{% macro expand_tracks(relation, group_by, measures) %}
-    {%- set keys = group_by | join(', ') -%}
-    {%- set figures = measures | join(', ') -%}
-    select
-        {{ keys }}, product, country,
-        {%- for measure in measures %}
-        cast(sum({{ measure }}) as bigint) as {{ measure }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from (
-        select {{ keys }}, product, country, {{ figures }} from {{ relation }}
-        union all
-        select {{ keys }}, only_product, 'all', {{ figures }} from {{ relation }} where only_product is not null
-        union all
-        select {{ keys }}, 'all', only_country, {{ figures }} from {{ relation }} where only_country is not null
-    ) as expanded
-    group by {{ keys }}, product, country
-{% endmacro %}
-
 {# Keys of the users with a row that pending loads added, changed or removed: a subquery of one column, user_key. #}
 {% macro changed_user_keys() %}
     select user_keys.user_key
@@ -183,26 +100,6 @@
     )
 {%- endmacro %}
 
-{# Users whose user-days cover a day in windows of so many days: the sum of all steps up to it. #}
-{% macro users_of_window(window_days) -%}
-    cast(
-        sum(coalesce(sum(steps.step) filter (where steps.window_days = {{ window_days }}), 0)) over (
-            partition by calendar.product order by calendar.calendar_date
-        ) as bigint
-    )
-{%- endmacro %}
-
-{# Whether a day lies within 29 days before and some days after one of those days: what windows of 30 days need. #}
-{% macro in_windows(days, column, after=29) -%}
-    (
-    {%- for start in days | unique | sort -%}
-        {{ column }} between date '{{ start }}' - 29 and date '{{ start }}' + {{ after }}{{ ' or ' if not loop.last }}
-    {%- else -%}
-        false
-    {%- endfor -%}
-    )
-{%- endmacro %}
-
 {# Days whose curves of 28 days `this` builds anew: changed days, the last day that it has, and the newest day. #}
 {% macro curve_days() %}
     {%- if not (execute and is_incremental()) -%}{%- do return([]) -%}{%- endif -%}
@@ -252,12 +149,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# rebuild_history: versions that held at the first extract that is replayed, or later, are built anew. #}
+{#
+    rebuild_history: versions that begin after the first extract that is replayed are built anew, and of those that hold
+    at it the ones whose end is another now; the model leaves out the rest.
+#}
 {% macro get_incremental_rebuild_history_sql(arguments) %}
     {%- set feed = config.meta_get('feeds')[0] %}
     {%- if pending_days([feed]) %}
         delete from {{ arguments['target_relation'] }}
-        where valid_to is null or valid_to > {{ utc_midnight(replayed_extracts(feed)) }};
+        where
+            valid_from > {{ utc_midnight(replayed_extracts(feed)) }}
+            or (user_id, valid_from) in (select user_id, valid_from from {{ arguments['temp_relation'] }});
         {{ insert_rows(arguments) }}
     {%- else %}
         select 1;

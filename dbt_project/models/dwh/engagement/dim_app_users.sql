@@ -11,76 +11,85 @@
 with extracts as (
     select
         extract_date,
-        row_number() over (order by extract_date) as extract_number,
+        lag(extract_date) over (order by extract_date) as previous_extract_date,
         lead(extract_date) over (order by extract_date) as next_extract_date
     from ({{ extract_dates('app_users') }}) as dates
 ),
 
 accounts as (
-    select
-        extracts.extract_number,
-        extracts.next_extract_date,
-        listed.*,
-        {{ surrogate_key(attributes) }} as content_sk
-    from {{ ref('stg_engagement__app_users') }} as listed
-    inner join extracts on listed.extract_date = extracts.extract_date
+    select * from {{ ref('stg_engagement__app_users') }}
     {% if is_incremental() %}
-        where listed.extract_date >= {{ replayed }}
+        where extract_date >= {{ replayed }}
     {% endif %}
 ),
 
+neighbours as (
+    select
+        *,
+        lag(extract_date) over (partition by user_id order by extract_date) as earlier_date,
+        lead(extract_date) over (partition by user_id order by extract_date) as later_date,
+        {% for attribute in attributes %}
+            {{ attribute }} is distinct from lag({{ attribute }}) over (partition by user_id order by extract_date)
+            {{ 'or' if not loop.last }}
+        {% endfor %}
+            as is_unlike_earlier,
+        {% for attribute in attributes %}
+            {{ attribute }} is distinct from lead({{ attribute }}) over (partition by user_id order by extract_date)
+            {{ 'or' if not loop.last }}
+        {% endfor %}
+            as is_unlike_later
+    from accounts
+),
+
+-- a stretch begins and ends where the account is another in the extract beside it, or is not in that
 marks as (
     select
         *,
-        case
-            when
-                lag(content_sk) over (partition by user_id order by extract_number) = content_sk
-                and lag(extract_number) over (partition by user_id order by extract_number) = extract_number - 1
-                then 0
-            else 1
-        end as is_start
-    from accounts
+        is_unlike_earlier or earlier_date is null or (earlier_date, extract_date) not in (
+            select previous_extract_date, extract_date from extracts where previous_extract_date is not null
+        ) as is_start,
+        is_unlike_later or later_date is null or (extract_date, later_date) not in (
+            select previous_extract_date, extract_date from extracts where previous_extract_date is not null
+        ) as is_end
+    from neighbours
 ),
 
 stretches as (
     select
         *,
-        sum(is_start) over (partition by user_id order by extract_number) as stretch
+        case when is_end then extract_date else lead(extract_date) over (partition by user_id order by extract_date) end
+            as last_extract_date
     from marks
-),
-
-versions as (
-    select
-        user_id,
-        content_sk,
-        {{ attributes | join(',\n        ') }},
-        min(extract_date) as first_extract_date,
-        max(extract_date) as last_extract_date
-    from stretches
-    group by user_id, stretch, content_sk, {{ attributes | join(', ') }}
+    where is_start or is_end
 ),
 
 dated as (
     select
-        versions.*,
+        stretches.*,
         {% if is_incremental() %}
-            coalesce(kept.valid_from, {{ utc_midnight('versions.first_extract_date') }}) as valid_from,
+            coalesce(kept.valid_from, {{ utc_midnight('stretches.extract_date') }}) as valid_from,
         {% else %}
-            {{ utc_midnight('versions.first_extract_date') }} as valid_from,
+            {{ utc_midnight('stretches.extract_date') }} as valid_from,
         {% endif %}
         {{ utc_midnight('ends.next_extract_date') }} as valid_to,
         ends.next_extract_date is null as is_current
-    from versions
-    inner join extracts as ends on versions.last_extract_date = ends.extract_date
+    from stretches
+    inner join extracts as ends on stretches.last_extract_date = ends.extract_date
     {% if is_incremental() %}
         -- a stretch that begins with the first extract replayed goes on from the version that held then
         left join {{ this }} as kept
             on
-                versions.first_extract_date = {{ replayed }}
-                and versions.user_id = kept.user_id
+                stretches.extract_date = {{ replayed }}
+                and stretches.user_id = kept.user_id
                 and kept.valid_from <= {{ utc_midnight(replayed) }}
                 and (kept.valid_to is null or kept.valid_to > {{ utc_midnight(replayed) }})
     {% endif %}
+    where
+        stretches.is_start
+        {% if is_incremental() %}
+            -- what ends as it did is left as it stands
+            and (kept.user_id is null or kept.valid_to is distinct from {{ utc_midnight('ends.next_extract_date') }})
+        {% endif %}
 ),
 
 final as (

@@ -4,107 +4,95 @@
     indexes=[{'columns': ['as_of_date']}],
 ) }}
 -- Grain: one row per day of the span and product (or `all`) with an active user in the 30 days that end on it.
--- A user-day covers [day, min(the next active day, day + N)): disjoint per user, so +1 at its start and -1 at its end,
--- summed over days, counts the users of every N-day window exactly. Days and gaps are counted before they are summed.
+-- The bits of a user's days, each spread over the N days that see it, are the days whose N-day window holds the user.
 {% set windows = [1, 7, 28, 30] %}
-{% set days = days_to_rebuild() %}
 with newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
 
-user_days as (
-    select
-        period_start as activity_date,
-        product,
-        only_product,
-        lead(period_start) over (partition by user_key, product order by period_start) - period_start as gap
-    from (
-        {{ tracked_periods('day', in_windows(days, 'period_start') if is_incremental() else 'true', by_country=false) }}
-    ) as tracked
+track_names as (
+    {{ track_names() }}
 ),
 
-gaps as (
+spread_1 as (
     select
-        activity_date,
-        product,
-        only_product,
-        least(coalesce(gap, 30), 30) as gap,
-        count(*) as user_count
-    from user_days
-    group by activity_date, product, only_product, least(coalesce(gap, 30), 30)
-),
-
-by_product as (
-    select
-        activity_date,
-        product,
-        gap,
-        user_count
-    from gaps
-    union all
-    select
-        activity_date,
-        only_product as product,
-        gap,
-        user_count
-    from gaps
-    where only_product is not null
-),
-
-steps as (
-    {% for window in windows %}
-        select
-            activity_date as step_date,
-            product,
-            {{ window }} as window_days,
-            user_count as step
-        from by_product
-        union all
-        select
-            activity_date + least(gap, {{ window }}) as step_date,
-            product,
-            {{ window }} as window_days,
-            -user_count as step
-        from by_product
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
-
-products as (select distinct product from by_product),
-
-calendar as (
-    select
-        dates.calendar_date,
-        products.product
-    from {{ ref('dim_dates') }} as dates
-    cross join products
-    cross join newest
+        month_start,
+        track_key,
+        only_product_key,
+        window_bits as days_1
+    from {{ ref('int_engagement__user_windows') }}
     where
-        dates.calendar_date <= newest.newest_date
+        track_key >= 0
         {% if is_incremental() %}
-            -- to the end of the last window that a user-day of these begins
-            and {{ in_windows(days, 'dates.calendar_date', after=59) }}
+            and month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1, 2]) }})
         {% endif %}
 ),
 
-sums as (
+-- `offset 0`: what a step computes is read many times by the next; written out, it would be computed as often
+{% for shorter, longer, shifts in window_steps() %}
+    spread_{{ longer }} as (
+        select
+            *,
+            days_{{ shorter }}
+            {%- for shift in shifts %} | (days_{{ shorter }} << {{ shift }}){% endfor %} as days_{{ longer }}
+        from spread_{{ shorter }}
+        offset 0
+    ),
+{% endfor %}
+
+tallies as (
     select
-        calendar.calendar_date as as_of_date,
-        calendar.product,
-        {{ users_of_window(1) }} as active_users_1d,
-        {{ users_of_window(7) }} as active_users_7d,
-        {{ users_of_window(28) }} as active_users_28d,
-        {{ users_of_window(30) }} as active_users_30d
-    from calendar
-    left join steps on calendar.calendar_date = steps.step_date and calendar.product = steps.product
-    group by calendar.calendar_date, calendar.product
+        month_start,
+        track_key,
+        only_product_key,
+        cast(null as integer) as only_country_key
+        {% for day in range(31) %}
+            {% for window in windows %}
+                , count(*) filter (where days_{{ window }} & {{ 2 ** (first_day_bit() + day) }} > 0) as day_{{ day }}_{{ window }}
+            {% endfor %}
+        {% endfor %}
+    from spread_30
+    group by month_start, track_key, only_product_key
+),
+
+counts as (
+    select
+        day_counts.*,
+        tallies.track_key,
+        tallies.only_product_key,
+        tallies.only_country_key
+    from tallies
+    cross join lateral (
+        values
+        {% for day in range(31) %}
+            (
+                tallies.month_start + {{ day }}
+                {% for window in windows %}, tallies.day_{{ day }}_{{ window }}{% endfor %}
+            ){{ ',' if not loop.last }}
+        {% endfor %}
+    ) as day_counts (as_of_date{% for window in windows %}, active_users_{{ window }}d{% endfor %})
+    where
+        day_counts.as_of_date < {{ months_later('tallies.month_start', 1) }}
+        and day_counts.active_users_30d > 0
+),
+
+by_track as (
+    {{ rows_of_tracks('counts', 'as_of_date, active_users_1d, active_users_7d, active_users_28d, active_users_30d') }}
 ),
 
 final as (
-    select * from sums
+    select
+        by_track.as_of_date,
+        track_names.product,
+        {% for window in windows %}
+            cast(sum(by_track.active_users_{{ window }}d) as bigint) as active_users_{{ window }}d{{ ',' if not loop.last }}
+        {% endfor %}
+    from by_track
+    inner join track_names on by_track.track_key = track_names.track_key
     where
-        active_users_30d > 0
+        by_track.as_of_date <= (select newest.newest_date from newest)
         {% if is_incremental() %}
             and {{ changed_windows() }}
         {% endif %}
+    group by by_track.as_of_date, track_names.product
 )
 
 select * from final

@@ -9,95 +9,160 @@
 ) }}
 -- Grain: one row per day, ISO week or month and product or country (the other is `all`) with a user active in it or in
 -- the period before. See docs/metrics.md#growth-accounting.
--- A changed day changes its own period and, by who is retained or has churned, the one after it.
-{% set days = days_to_rebuild() %}
-{% set conditions = {} %}
-{% for type in period_types() %}
-    {% set periods = 'period_start in (' ~ periods_of(type, days, [-1, 0, 1]) ~ ')' %}
-    {% do conditions.update({type: periods if is_incremental() else 'true'}) %}
-{% endfor %}
-with newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
+-- A changed day changes its own period and, by who is retained or has churned, the one after it. A period and the one
+-- before it lie in one row of bits: those of the month in which it ends.
+{% set first = first_day_bit() %}
+{% set week_numbers = range(5) %}
+with months as (
+    {{ window_months() }}
+),
 
-{% for type in period_types() %}
-    {{ type }}_neighbours as (
-        select
-            *,
-            {{ period_start(type, 'first_date') }} as first_period,
-            lag(period_start) over (partition by user_key, product, country order by period_start) as earlier_period,
-            lead(period_start) over (partition by user_key, product, country order by period_start) as later_period
-        from (
-            {{ tracked_periods(type, conditions[type]) }}
-        ) as tracked
-    ),
+track_names as (
+    {{ track_names() }}
+),
 
-    {{ type }}_counts as (
-        select
-            '{{ type }}' as period_type,
-            period_start,
-            product,
-            country,
-            only_product,
-            only_country,
-            count(*) as active_user_count,
-            count(*) filter (where first_period = period_start) as new_user_count,
-            count(*) filter (
-                where first_period < period_start
-                and earlier_period = {{ previous_period(type, 'period_start') }}
-            ) as retained_user_count,
-            0 as churned_user_count
-        from {{ type }}_neighbours
-        group by period_start, product, country, only_product, only_country
-        union all
-        select
-            '{{ type }}' as period_type,
-            {{ next_period(type, 'period_start') }} as period_start,
-            product,
-            country,
-            only_product,
-            only_country,
-            0 as active_user_count,
-            0 as new_user_count,
-            0 as retained_user_count,
-            count(*) as churned_user_count
-        from {{ type }}_neighbours
-        where later_period is null or later_period > {{ next_period(type, 'period_start') }}
-        group by period_start, product, country, only_product, only_country
-    ),
-{% endfor %}
+newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
+
+windows as (
+    select
+        windows.month_start,
+        windows.track_key,
+        windows.only_product_key,
+        windows.only_country_key,
+        windows.window_bits as days,
+        -- the seven lowest bits are the week before the first that ends in the month
+        windows.window_bits >> ({{ first }} - 13 + months.sunday_place) as weeks,
+        windows.window_bits >> {{ first }} as this_month,
+        (windows.window_bits & {{ 2 ** first - 1 }}) >> ({{ first }} - months.previous_day_count) as previous_month
+    from {{ ref('int_engagement__user_windows') }} as windows
+    inner join months on windows.month_start = months.month_start
+    {% if is_incremental() %}
+        where windows.month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1]) }})
+    {% endif %}
+),
+
+tallies as (
+    select
+        month_start,
+        track_key,
+        only_product_key,
+        only_country_key,
+        {% for day in range(-1, 31) %}
+            {{ users_with('days', 2 ** (first + day)) }} as day_{{ day + 1 }},
+        {% endfor %}
+        {% for day in range(31) %}
+            {{ users_with_both('days', 2 ** (first + day), 2 ** (first + day - 1)) }} as day_{{ day + 1 }}_retained,
+        {% endfor %}
+        {% for week in range(-1, 5) %}
+            {{ users_with('weeks', 127 * 2 ** (7 * week + 7)) }} as week_{{ week + 1 }},
+        {% endfor %}
+        {% for week in week_numbers %}
+            {{ users_with_both('weeks', 127 * 2 ** (7 * week + 7), 127 * 2 ** (7 * week)) }}
+                as week_{{ week + 1 }}_retained,
+        {% endfor %}
+        count(*) filter (where this_month > 0) as this_month,
+        count(*) filter (where previous_month > 0) as previous_month,
+        count(*) filter (where this_month > 0 and previous_month > 0) as month_retained
+    from windows
+    group by month_start, track_key, only_product_key, only_country_key
+),
 
 counts as (
-    {% for type in period_types() %}
-        select * from {{ type }}_counts
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select
+        period_counts.*,
+        tallies.track_key,
+        tallies.only_product_key,
+        tallies.only_country_key
+    from tallies
+    inner join months on tallies.month_start = months.month_start
+    cross join lateral (
+        values
+        {% for day in range(31) %}
+            (
+                'day', months.month_start + {{ day }}, months.month_start + {{ day }},
+                tallies.day_{{ day + 1 }}, tallies.day_{{ day + 1 }}_retained, tallies.day_{{ day }}
+            ),
+        {% endfor %}
+        {% for week in week_numbers %}
+            (
+                'week', months.month_start + months.sunday_place + {{ 7 * week - 6 }},
+                months.month_start + months.sunday_place + {{ 7 * week }},
+                tallies.week_{{ week + 1 }}, tallies.week_{{ week + 1 }}_retained, tallies.week_{{ week }}
+            ),
+        {% endfor %}
+        (
+            'month', months.month_start, months.month_start,
+            tallies.this_month, tallies.month_retained, tallies.previous_month
+        )
+    ) as period_counts (
+        period_type, period_start, end_date, active_user_count, retained_user_count, previous_user_count
+    )
+    where
+        period_counts.end_date < months.next_start
+        and period_counts.active_user_count + period_counts.previous_user_count > 0
+),
+
+first_days as (
+    select
+        first_date,
+        product,
+        country,
+        count(*) as new_user_count
+    from {{ ref('int_engagement__user_tracks') }}
+    group by first_date, product, country
+),
+
+by_track as (
+    {{ rows_of_tracks(
+        'counts', 'period_type, period_start, active_user_count, retained_user_count, previous_user_count'
+    ) }}
 ),
 
 expanded as (
-    {{ expand_tracks(
-        'counts', ['period_type', 'period_start'],
-        ['active_user_count', 'new_user_count', 'retained_user_count', 'churned_user_count'],
-    ) }}
+    select
+        by_track.period_type,
+        by_track.period_start,
+        track_names.product,
+        track_names.country,
+        by_track.active_user_count,
+        0 as new_user_count,
+        by_track.retained_user_count,
+        by_track.previous_user_count
+    from by_track
+    inner join track_names on by_track.track_key = track_names.track_key
+    {% for type in period_types() %}
+        union all
+        select
+            '{{ type }}' as period_type,
+            {{ period_start(type, 'first_date') }} as period_start,
+            product,
+            country,
+            0 as active_user_count,
+            new_user_count,
+            0 as retained_user_count,
+            0 as previous_user_count
+        from first_days
+    {% endfor %}
 ),
 
 final as (
     select
-        expanded.period_type,
-        expanded.period_start,
-        expanded.product,
-        expanded.country,
-        expanded.active_user_count,
-        expanded.new_user_count,
-        expanded.retained_user_count,
-        expanded.active_user_count - expanded.new_user_count - expanded.retained_user_count
-            as resurrected_user_count,
-        expanded.churned_user_count
+        period_type,
+        period_start,
+        product,
+        country,
+        cast(sum(active_user_count) as bigint) as active_user_count,
+        cast(sum(new_user_count) as bigint) as new_user_count,
+        cast(sum(retained_user_count) as bigint) as retained_user_count,
+        cast(sum(active_user_count - new_user_count - retained_user_count) as bigint) as resurrected_user_count,
+        cast(sum(previous_user_count - retained_user_count) as bigint) as churned_user_count
     from expanded
-    cross join newest
     where
-        expanded.period_start <= newest.newest_date
+        period_start <= (select newest.newest_date from newest)
         {% if is_incremental() %}
             and {{ changed_and_next_periods() }}
         {% endif %}
+    group by period_type, period_start, product, country
 )
 
 select * from final

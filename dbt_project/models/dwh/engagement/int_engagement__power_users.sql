@@ -5,7 +5,6 @@
 ) }}
 -- Grain: one row per as-of day (each month end of the span, and its newest day), product (or `all`) and number of
 -- active days in the 28 days that end on it, with such a user.
-{% set condition = in_windows(curve_days(), 'period_start') if is_incremental() else 'true' %}
 with activity as (select * from {{ ref('fct_activity_daily') }}),
 
 span as (
@@ -15,8 +14,16 @@ span as (
     from activity
 ),
 
+track_names as (
+    {{ track_names() }}
+),
+
 as_of_dates as (
-    select dates.calendar_date as as_of_date
+    select
+        dates.calendar_date as as_of_date,
+        dates.month_start,
+        -- the bit of the first of the 28 days
+        {{ first_day_bit() }} + dates.calendar_date - dates.month_start - 27 as first_bit
     from {{ ref('dim_dates') }} as dates
     inner join span on dates.calendar_date between span.first_date and span.newest_date
     where
@@ -26,55 +33,43 @@ as_of_dates as (
         {% endif %}
 ),
 
-window_days as (
-    select
-        as_of_dates.as_of_date,
-        dates.calendar_date
-    from as_of_dates
-    inner join {{ ref('dim_dates') }} as dates
-        on as_of_dates.as_of_date < dates.calendar_date + 28 and as_of_dates.as_of_date >= dates.calendar_date
-),
-
-tracked as (
-    {{ tracked_periods('day', condition, by_country=false) }}
-),
-
 users as (
     select
-        window_days.as_of_date,
-        tracked.user_key,
-        tracked.product,
-        tracked.only_product,
-        count(*) as active_day_count
-    from window_days
-    inner join tracked on window_days.calendar_date = tracked.period_start
-    group by window_days.as_of_date, tracked.user_key, tracked.product, tracked.only_product
+        as_of_dates.as_of_date,
+        windows.track_key,
+        windows.only_product_key,
+        {{ day_count('(windows.window_bits >> as_of_dates.first_bit) & ' ~ (2 ** 28 - 1)) }} as active_day_count
+    from {{ ref('int_engagement__user_windows') }} as windows
+    inner join as_of_dates on windows.month_start = as_of_dates.month_start
+    where windows.track_key >= 0
 ),
 
 counts as (
     select
         as_of_date,
+        track_key,
+        only_product_key,
+        cast(null as integer) as only_country_key,
         active_day_count,
-        product,
-        'all' as country,
-        only_product,
-        cast(null as text) as only_country,
         count(*) as user_count
     from users
-    group by as_of_date, active_day_count, product, only_product
+    where active_day_count > 0
+    group by as_of_date, track_key, only_product_key, active_day_count
 ),
 
-expanded as (
-    {{ expand_tracks('counts', ['as_of_date', 'active_day_count'], ['user_count']) }}
+by_track as (
+    {{ rows_of_tracks('counts', 'as_of_date, active_day_count, user_count') }}
 ),
 
 final as (
     select
-        as_of_date,
-        product,
-        cast(active_day_count as integer) as active_day_count,
-        user_count
-    from expanded
+        by_track.as_of_date,
+        track_names.product,
+        cast(by_track.active_day_count as integer) as active_day_count,
+        cast(sum(by_track.user_count) as bigint) as user_count
+    from by_track
+    inner join track_names on by_track.track_key = track_names.track_key
+    group by by_track.as_of_date, track_names.product, by_track.active_day_count
 )
 
 select * from final

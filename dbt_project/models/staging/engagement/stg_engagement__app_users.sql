@@ -19,7 +19,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by extract_date, user_id
+            partition by user_id, extract_date -- the order that the history of a user goes on with
             order by
                 updated_at desc nulls last,
                 signup_date desc nulls last,

@@ -1,0 +1,93 @@
+{#
+    Reading int_engagement__user_windows: the days of a month and of the 31 days before it as the bits of one integer.
+    A track (all activity, one product, one country) is an integer: 0, the least slice of the product, or that of the
+    country with a minus sign; slices only grow, so these stay.
+#}
+{% macro first_day_bit() %}{% do return(31) %}{% endmacro %}
+
+{# Slices with the tracks that they belong to: slice_key, product_key, country_key. #}
+{% macro track_keys_of_slices() %}
+    select
+        slice_key,
+        min(slice_key) over (partition by product) as product_key,
+        -min(slice_key) over (partition by country) as country_key
+    from {{ ref('int_engagement__slices') }}
+{% endmacro %}
+
+{# Tracks by name: track_key, product, country. #}
+{% macro track_names() %}
+    select
+        0 as track_key,
+        'all' as product,
+        'all' as country
+    union all
+    select
+        min(slice_key) as track_key,
+        product,
+        'all' as country
+    from {{ ref('int_engagement__slices') }}
+    group by product
+    union all
+    select
+        -min(slice_key) as track_key,
+        'all' as product,
+        country
+    from {{ ref('int_engagement__slices') }}
+    group by country
+{% endmacro %}
+
+{#
+    Months of the span and the one after, in which a week or a window may end: month_start, next_start, day_count,
+    previous_day_count and sunday_place, the days before the month's first Sunday.
+#}
+{% macro window_months() %}
+    select
+        month_start,
+        {{ months_later('month_start', 1) }} as next_start,
+        {{ months_later('month_start', 1) }} - month_start as day_count,
+        month_start - {{ months_later('month_start', -1) }} as previous_day_count,
+        7 - cast({{ iso_weekday('month_start') }} as integer) as sunday_place
+    from (
+        select month_start from {{ ref('dim_dates') }}
+        union
+        select {{ months_later('month_start', 1) }} as month_start from {{ ref('dim_dates') }}
+    ) as months
+{% endmacro %}
+
+{# Users of rows whose bits hold one of a mask, and of those that also hold one of another; a mask is a number. #}
+{% macro users_with(bits, mask) -%}
+    count(*) filter (where {{ bits }} & {{ mask }} > 0)
+{%- endmacro %}
+{% macro users_with_both(bits, mask, other) -%}
+    count(*) filter (where {{ bits }} & {{ mask }} > 0 and {{ bits }} & {{ other }} > 0)
+{%- endmacro %}
+
+{#
+    How the bits of days become those of the days whose N-day window holds one: windows of a length, the longer length
+    that comes of them, and by how many days they are moved for that.
+#}
+{% macro window_steps() %}{% do return([(1, 7, [1, 2, 3, 4, 5, 6]), (7, 28, [7, 14, 21]), (28, 30, [2])]) %}{% endmacro %}
+
+{#
+    Rows of a relation with track_key, only_product_key and only_country_key, once for each track they count in: with
+    `columns`, and track_key. A row with one product is that product's, too.
+#}
+{% macro rows_of_tracks(relation, columns) %}
+    {%- for key in ['track_key', 'only_product_key', 'only_country_key'] %}
+    select
+        {{ columns }},
+        {{ key ~ ' as track_key' if key != 'track_key' else key }}
+    from {{ relation }}
+    {{ 'where ' ~ key ~ ' is not null' if key != 'track_key' }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{% endmacro %}
+
+{# rebuild_user_windows: the changed users' rows of the months that changed days reach are built anew. #}
+{% macro get_incremental_rebuild_user_windows_sql(arguments) %}
+    delete from {{ arguments['target_relation'] }}
+    where
+        month_start in ({{ periods_of('month', pending_days(event_feeds()), [0, 1, 2]) }})
+        and user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+    {{ insert_rows(arguments) }}
+{% endmacro %}
