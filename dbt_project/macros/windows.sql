@@ -54,6 +54,16 @@
     ) as months
 {% endmacro %}
 
+{#
+    Months whose rows hold the days, weeks and months of some days: that of each day and of the Sunday of its week, each
+    moved by every number of steps: the inside of `in (…)`.
+#}
+{% macro window_months_of(days, steps=[0]) -%}
+    {%- set ends = [] -%}
+    {%- for day in days -%}{%- do ends.extend([day, day + modules.datetime.timedelta(days=6 - day.weekday())]) -%}{%- endfor -%}
+    {{ periods_of('month', ends, steps) }}
+{%- endmacro %}
+
 {# Users of rows whose bits hold one of a mask, and of those that also hold one of another; a mask is a number. #}
 {% macro users_with(bits, mask) -%}
     count(*) filter (where {{ bits }} & {{ mask }} > 0)

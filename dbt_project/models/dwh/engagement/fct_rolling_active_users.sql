@@ -21,6 +21,7 @@ spread_1 as (
     from {{ ref('int_engagement__user_windows') }}
     where
         track_key >= 0
+        and month_start <= (select newest.newest_date from newest)
         {% if is_incremental() %}
             and month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1, 2]) }})
         {% endif %}

@@ -36,9 +36,11 @@ windows as (
         (windows.window_bits & {{ 2 ** first - 1 }}) >> ({{ first }} - months.previous_day_count) as previous_month
     from {{ ref('int_engagement__user_windows') }} as windows
     inner join months on windows.month_start = months.month_start
-    {% if is_incremental() %}
-        where windows.month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1]) }})
-    {% endif %}
+    where
+        windows.month_start <= (select newest.newest_date + 6 from newest) -- the last that a week of the span ends in
+        {% if is_incremental() %}
+            and windows.month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1]) }})
+        {% endif %}
 ),
 
 tallies as (

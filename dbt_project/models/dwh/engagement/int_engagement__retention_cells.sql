@@ -31,7 +31,7 @@ windows as (
     inner join months on windows.month_start = months.month_start
     {% if is_incremental() %}
         where
-            windows.month_start in ({{ periods_of('month', pending_days(event_feeds()), [0, 1]) }})
+            windows.month_start in ({{ window_months_of(pending_days(event_feeds())) }})
             or windows.month_start >= {{ periods_of('month', [moved | min] if moved else []) }}
     {% endif %}
 ),
