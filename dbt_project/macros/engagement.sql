@@ -149,6 +149,16 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Whether a user has other attributes than in the extract before (lag) or after (lead). #}
+{% macro is_unlike(attributes, neighbour) -%}
+    (
+    {%- for attribute in attributes -%}
+        {{ attribute }} is distinct from {{ neighbour }}({{ attribute }}) over (partition by user_id order by extract_date)
+        {{- ' or ' if not loop.last }}
+    {%- endfor -%}
+    )
+{%- endmacro %}
+
 {#
     rebuild_history: versions that begin after the first extract that is replayed are built anew, and of those that hold
     at it the ones whose end is another now; the model leaves out the rest.

@@ -20,3 +20,31 @@
         coalesce({{ column }}, 'all') as {{ column }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+{# Keys of the columns of a slice by name; slices with them: the least slice that has the column's value. #}
+{% macro slice_keys(columns=['product', 'country', 'platform', 'category']) -%}
+    {%- set keys = [] -%}
+    {%- for column in columns -%}{%- do keys.append(column ~ '_key') -%}{%- endfor -%}
+    {%- do return(keys) -%}
+{%- endmacro %}
+{% macro slices_by_key() %}
+    select
+        *,
+        {%- for column in ['product', 'country', 'platform', 'category'] %}
+        min(slice_key) over (partition by {{ column }}) as {{ column }}_key{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('int_engagement__slices') }}
+{% endmacro %}
+
+{# The keys of those columns, null for the others; sums under their own names; whether one of several is true. #}
+{% macro keys_or_null(columns) -%}
+    {%- for key in slice_keys() -%}
+        {{ key if key in slice_keys(columns) else 'cast(null as integer) as ' ~ key }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+{% macro sums_of(figures) -%}
+    {%- for figure in figures -%}sum({{ figure }}) as {{ figure }}{{ ', ' if not loop.last }}{%- endfor -%}
+{%- endmacro %}
+{% macro any_of(prefix, columns) -%}
+    ({%- for column in columns -%}{{ prefix ~ column }}{{ ' or ' if not loop.last }}{%- endfor -%})
+{%- endmacro %}

@@ -5,15 +5,6 @@
 #}
 {% macro first_day_bit() %}{% do return(31) %}{% endmacro %}
 
-{# Slices with the tracks that they belong to: slice_key, product_key, country_key. #}
-{% macro track_keys_of_slices() %}
-    select
-        slice_key,
-        min(slice_key) over (partition by product) as product_key,
-        -min(slice_key) over (partition by country) as country_key
-    from {{ ref('int_engagement__slices') }}
-{% endmacro %}
-
 {# Tracks by name: track_key, product, country. #}
 {% macro track_names() %}
     select
@@ -73,10 +64,45 @@
 {%- endmacro %}
 
 {#
+    The periods of a month as rows, from its columns: a lateral subquery `period_counts` of period_type, period_start
+    and `columns`, which has the days of the month, the weeks that end in it, and itself. `figures` gives the values of a
+    type of period, `#` standing for the number of the day or week in the month (from 1), `#-1` for the one before.
+#}
+{% macro periods_of_months(calendar, columns, figures) %}
+    lateral (
+        select
+            period_type,
+            period_start,
+            {{ columns | join(', ') }}
+        from (
+            values
+            {%- for type, count in [('day', 31), ('week', 5), ('month', 1)] if type in figures %}
+            {%- for number in range(1, count + 1) %}
+            {%- set end = calendar ~ ('.month_start + ' ~ (number - 1) if type == 'day' else
+                '.month_start + ' ~ calendar ~ '.sunday_place + ' ~ 7 * (number - 1) if type == 'week' else '.month_start') %}
+            ('{{ type }}', {{ end ~ (' - 6' if type == 'week' else '') }}, {{ end }}
+                {%- for figure in figures[type] %}, {{ figure | replace('#-1', number - 1) | replace('#', number) }}{% endfor %})
+                {{- ',' if not loop.last }}
+            {%- endfor %}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as periods (period_type, period_start, end_date, {{ columns | join(', ') }})
+        where end_date < {{ calendar }}.next_start
+    ) as period_counts
+{% endmacro %}
+
+{#
     How the bits of days become those of the days whose N-day window holds one: windows of a length, the longer length
     that comes of them, and by how many days they are moved for that.
 #}
 {% macro window_steps() %}{% do return([(1, 7, [1, 2, 3, 4, 5, 6]), (7, 28, [7, 14, 21]), (28, 30, [2])]) %}{% endmacro %}
+
+{# The same as SQL: bits of windows of the shorter length, moved by each number of days, put together. #}
+{% macro spread(bits, shifts) -%}
+    {{ bits }}{% for shift in shifts %} | ({{ bits }} << {{ shift }}){% endfor %}
+{%- endmacro %}
+
+{# Ends a query whose columns are read many times: without it Postgres would compute them at each place. #}
+{% macro computed_once() %}offset 0{% endmacro %}
 
 {#
     Rows of a relation with track_key, only_product_key and only_country_key, once for each track they count in: with

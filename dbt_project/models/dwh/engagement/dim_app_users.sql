@@ -23,21 +23,21 @@ accounts as (
     {% endif %}
 ),
 
+consecutive as (
+    select
+        previous_extract_date as earlier_date,
+        extract_date as later_date
+    from extracts
+    where previous_extract_date is not null
+),
+
 neighbours as (
     select
         *,
         lag(extract_date) over (partition by user_id order by extract_date) as earlier_date,
         lead(extract_date) over (partition by user_id order by extract_date) as later_date,
-        {% for attribute in attributes %}
-            {{ attribute }} is distinct from lag({{ attribute }}) over (partition by user_id order by extract_date)
-            {{ 'or' if not loop.last }}
-        {% endfor %}
-            as is_unlike_earlier,
-        {% for attribute in attributes %}
-            {{ attribute }} is distinct from lead({{ attribute }}) over (partition by user_id order by extract_date)
-            {{ 'or' if not loop.last }}
-        {% endfor %}
-            as is_unlike_later
+        {{ is_unlike(attributes, 'lag') }} as is_unlike_earlier,
+        {{ is_unlike(attributes, 'lead') }} as is_unlike_later
     from accounts
 ),
 
@@ -45,11 +45,19 @@ neighbours as (
 marks as (
     select
         *,
-        is_unlike_earlier or earlier_date is null or (earlier_date, extract_date) not in (
-            select previous_extract_date, extract_date from extracts where previous_extract_date is not null
+        is_unlike_earlier or earlier_date is null
+        or (earlier_date, extract_date) not in (
+            select
+                consecutive.earlier_date,
+                consecutive.later_date
+            from consecutive
         ) as is_start,
-        is_unlike_later or later_date is null or (extract_date, later_date) not in (
-            select previous_extract_date, extract_date from extracts where previous_extract_date is not null
+        is_unlike_later or later_date is null
+        or (extract_date, later_date) not in (
+            select
+                consecutive.earlier_date,
+                consecutive.later_date
+            from consecutive
         ) as is_end
     from neighbours
 ),

@@ -6,7 +6,15 @@
 -- Grain: one row per day of the span and product (or `all`) with an active user in the 30 days that end on it.
 -- The bits of a user's days, each spread over the N days that see it, are the days whose N-day window holds the user.
 {% set windows = [1, 7, 28, 30] %}
-with newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
+{% set names = [] %}
+{% set figures = [] %}
+{% for window in windows %}{% do names.append('active_users_' ~ window ~ 'd') %}{% endfor %}
+{% for window in windows %}{% do figures.append('tallies.day_#_' ~ window) %}{% endfor %}
+with months as (
+    {{ window_months() }}
+),
+
+newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
 
 track_names as (
     {{ track_names() }}
@@ -27,15 +35,13 @@ spread_1 as (
         {% endif %}
 ),
 
--- `offset 0`: what a step computes is read many times by the next; written out, it would be computed as often
 {% for shorter, longer, shifts in window_steps() %}
     spread_{{ longer }} as (
         select
             *,
-            days_{{ shorter }}
-            {%- for shift in shifts %} | (days_{{ shorter }} << {{ shift }}){% endfor %} as days_{{ longer }}
+            {{ spread('days_' ~ shorter, shifts) }} as days_{{ longer }}
         from spread_{{ shorter }}
-        offset 0
+        {{ computed_once() }}
     ),
 {% endfor %}
 
@@ -44,39 +50,30 @@ tallies as (
         month_start,
         track_key,
         only_product_key,
-        cast(null as integer) as only_country_key
-        {% for day in range(31) %}
+        {% for day in range(1, 32) %}
             {% for window in windows %}
-                , count(*) filter (where days_{{ window }} & {{ 2 ** (first_day_bit() + day) }} > 0) as day_{{ day }}_{{ window }}
+                {{ users_with('days_' ~ window, 2 ** (first_day_bit() + day - 1)) }} as day_{{ day }}_{{ window }},
             {% endfor %}
         {% endfor %}
+        cast(null as integer) as only_country_key
     from spread_30
     group by month_start, track_key, only_product_key
 ),
 
 counts as (
     select
-        day_counts.*,
+        period_counts.*,
         tallies.track_key,
         tallies.only_product_key,
         tallies.only_country_key
     from tallies
-    cross join lateral (
-        values
-        {% for day in range(31) %}
-            (
-                tallies.month_start + {{ day }}
-                {% for window in windows %}, tallies.day_{{ day }}_{{ window }}{% endfor %}
-            ){{ ',' if not loop.last }}
-        {% endfor %}
-    ) as day_counts (as_of_date{% for window in windows %}, active_users_{{ window }}d{% endfor %})
-    where
-        day_counts.as_of_date < {{ months_later('tallies.month_start', 1) }}
-        and day_counts.active_users_30d > 0
+    inner join months on tallies.month_start = months.month_start
+    cross join {{ periods_of_months('months', names, {'day': figures}) }}
+    where period_counts.active_users_30d > 0
 ),
 
 by_track as (
-    {{ rows_of_tracks('counts', 'as_of_date, active_users_1d, active_users_7d, active_users_28d, active_users_30d') }}
+    {{ rows_of_tracks('counts', 'period_start as as_of_date, ' ~ names | join(', ')) }}
 ),
 
 final as (
@@ -84,7 +81,8 @@ final as (
         by_track.as_of_date,
         track_names.product,
         {% for window in windows %}
-            cast(sum(by_track.active_users_{{ window }}d) as bigint) as active_users_{{ window }}d{{ ',' if not loop.last }}
+            cast(sum(by_track.active_users_{{ window }}d) as bigint)
+                as active_users_{{ window }}d{{ ',' if not loop.last }}
         {% endfor %}
     from by_track
     inner join track_names on by_track.track_key = track_names.track_key

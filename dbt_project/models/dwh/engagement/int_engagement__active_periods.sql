@@ -10,18 +10,13 @@
 -- their days put together country by country.
 {% set days = pending_days(event_feeds()) %}
 {% set columns = ['country', 'platform', 'category'] %}
-{% set levels = {'total': [], 'product': ['product_key']} %}
-{% set figures = [] %}
-{% for day in range(31) %}{% do figures.append('day_' ~ day) %}{% endfor %}
-{% for week in range(5) %}{% do figures.append('week_' ~ week) %}{% endfor %}
-{% do figures.append('month_0') %}
+{% set keys = slice_keys() | join(', ') %}
+{% set scopes = {'total': [], 'product': ['product']} %}
+{% set figures = ['this_month'] %}
+{% for day in range(1, 32) %}{% do figures.append('day_' ~ day) %}{% endfor %}
+{% for week in range(1, 6) %}{% do figures.append('week_' ~ week) %}{% endfor %}
 with slices as (
-    select
-        slice_key,
-        {% for column in ['product'] + columns %}
-            min(slice_key) over (partition by {{ column }}) as {{ column }}_key{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('int_engagement__slices') }}
+    {{ slices_by_key() }}
 ),
 
 calendar as (
@@ -33,7 +28,9 @@ months as (
         user_periods.period_start as month_start,
         {{ months_later('user_periods.period_start', 1) }} as next_start,
         user_periods.user_key,
-        slices.*,
+        {% for key in slice_keys() %}
+            slices.{{ key }},
+        {% endfor %}
         cast(user_periods.day_bits as bigint) as day_bits
     from {{ ref('int_engagement__user_periods') }} as user_periods
     inner join slices on user_periods.slice_key = slices.slice_key
@@ -49,14 +46,14 @@ windows as (
     select
         month_start,
         user_key,
-        {% for column in ['product'] + columns %}{{ column }}_key, {% endfor %}
+        {{ keys }},
         day_bits << 6 as day_bits
     from months
     union all
     select
         next_start as month_start,
         user_key,
-        {% for column in ['product'] + columns %}{{ column }}_key, {% endfor %}
+        {{ keys }},
         day_bits >> (next_start - month_start - 6) as day_bits
     from months
     where day_bits >> (next_start - month_start - 6) > 0
@@ -92,112 +89,113 @@ total_users as (
     group by month_start, user_key
 ),
 
-{% for level, keys in levels.items() %}
-    {{ level }}_various as (
+{% for scope, within in scopes.items() %}
+    {{ scope }}_various as (
         select
             windows.*,
-            {% for column in columns %}
-                users.least_{{ column }}_key < users.greatest_{{ column }}_key as has_several_{{ column }}{{ ',' if not loop.last }}
-            {% endfor %}
+            users.least_country_key < users.greatest_country_key as has_several_country,
+            users.least_platform_key < users.greatest_platform_key as has_several_platform,
+            users.least_category_key < users.greatest_category_key as has_several_category
         from windows
-        inner join {{ level }}_users as users
+        inner join {{ scope }}_users as users
             on
                 windows.month_start = users.month_start
                 and windows.user_key = users.user_key
-                {% for key in keys %}and windows.{{ key }} = users.{{ key }}{% endfor %}
+                {{ 'and windows.product_key = users.product_key' if within }}
         where
-            {% for column in columns %}
-                users.least_{{ column }}_key < users.greatest_{{ column }}_key{{ ' or' if not loop.last }}
-            {% endfor %}
+            users.least_country_key < users.greatest_country_key
+            or users.least_platform_key < users.greatest_platform_key
+            or users.least_category_key < users.greatest_category_key
     ),
 
-    -- a key is null where users have several: the row counts in no slice of that column
-    {{ level }}_groups as (
+{% endfor %}
+-- kind 0: a key is null where users have several, who count in no slice of that column; they are put together by kind
+counted as (
+    {% for scope, within in scopes.items() %}
         select
+            '{{ scope }}' as counted_in,
+            0 as kind_number,
             month_start,
-            {{ 'product_key' if keys else 'cast(null as integer) as product_key' }},
+            {{ 'product_key' if within else 'cast(null as integer) as product_key' }},
             {% for column in columns %}
-                case when least_{{ column }}_key = greatest_{{ column }}_key then least_{{ column }}_key end as {{ column }}_key,
+                case when least_{{ column }}_key = greatest_{{ column }}_key then least_{{ column }}_key end
+                    as {{ column }}_key,
             {% endfor %}
             day_bits
-        from {{ level }}_users
-    ),
-{% endfor %}
-
-counted as (
-    {% for level, keys in levels.items() %}
-        select
-            '{{ level }}' as level,
-            0 as kind,
-            *
-        from {{ level }}_groups
+        from {{ scope }}_users
         {% for kind in slice_kinds() if kind %}
             union all
             select
-                '{{ level }}' as level,
-                {{ loop.index }} as kind,
+                '{{ scope }}' as counted_in,
+                {{ loop.index }} as kind_number,
                 month_start,
-                {{ 'product_key' if keys else 'null as product_key' }},
-                {% for column in columns %}
-                    {{ column ~ '_key' if column in kind else 'null as ' ~ column ~ '_key' }},
-                {% endfor %}
+                {{ keys_or_null(within + kind) }},
                 bit_or(day_bits) as day_bits
-            from {{ level }}_various
-            where {% for column in kind %}has_several_{{ column }}{{ ' or ' if not loop.last }}{% endfor %}
-            group by month_start, user_key{% for key in keys %}, {{ key }}{% endfor %}{% for column in kind %}, {{ column }}_key{% endfor %}
+            from {{ scope }}_various
+            where {{ any_of('has_several_', kind) }}
+            group by month_start, user_key, {{ slice_keys(within + kind) | join(', ') }}
         {% endfor %}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
+with_weeks as (
+    select
+        counted.*,
+        counted.day_bits >> calendar.sunday_place as week_bits
+    from counted
+    inner join calendar on counted.month_start = calendar.month_start
+    {{ computed_once() }}
+),
+
 tallies as (
     select
         month_start,
-        level,
-        kind,
-        product_key,
-        {% for column in columns %}{{ column }}_key, {% endfor %}
-        {% for day in range(31) %}
-            {{ users_with('day_bits', 2 ** (day + 6)) }} as day_{{ day }},
+        counted_in,
+        kind_number,
+        {{ keys }},
+        {% for day in range(1, 32) %}
+            {{ users_with('day_bits', 2 ** (day + 5)) }} as day_{{ day }},
         {% endfor %}
-        {% for week in range(5) %}
-            {{ users_with('week_bits', 127 * 2 ** (7 * week)) }} as week_{{ week }},
+        {% for week in range(1, 6) %}
+            {{ users_with('week_bits', 127 * 2 ** (7 * week - 7)) }} as week_{{ week }},
         {% endfor %}
-        {{ users_with('day_bits', (2 ** 31 - 1) * 2 ** 6) }} as month_0
-    from (
-        select
-            counted.*,
-            counted.day_bits >> calendar.sunday_place as week_bits
-        from counted
-        inner join calendar on counted.month_start = calendar.month_start
-        offset 0
-    ) as counted
-    group by month_start, level, kind, product_key{% for column in columns %}, {{ column }}_key{% endfor %}
+        {{ users_with('day_bits', (2 ** 31 - 1) * 2 ** 6) }} as this_month
+    from with_weeks
+    group by month_start, counted_in, kind_number, {{ keys }}
 ),
 
-kinds as (
-    {% for level in levels %}
+by_slice as (
+    {% for scope, within in scopes.items() %}
         {% for kind in slice_kinds() %}
             select
                 month_start,
-                {{ 'product_key' if level == 'product' else 'cast(null as integer) as product_key' }},
-                {% for column in columns %}
-                    {{ column ~ '_key' if column in kind else 'cast(null as integer) as ' ~ column ~ '_key' }},
-                {% endfor %}
-                {% for figure in figures %}sum({{ figure }}) as {{ figure }}{{ ', ' if not loop.last }}{% endfor %}
+                {{ keys_or_null(within + kind) }},
+                {{ sums_of(figures) }}
             from tallies
             where
-                level = '{{ level }}'
-                and (kind = {{ loop.index0 }} or (kind = 0{% for column in kind %} and {{ column }}_key is not null{% endfor %}))
-            group by
-                month_start{{ ', product_key' if level == 'product' }}
-                {%- for column in kind %}, {{ column }}_key{% endfor %}
+                counted_in = '{{ scope }}'
+                and kind_number in (0, {{ loop.index0 }})
+                {% for column in kind %}
+                    and {{ column }}_key is not null
+                {% endfor %}
+            group by {{ (['month_start'] + slice_keys(within + kind)) | join(', ') }}
             {{ 'union all' if not loop.last }}
         {% endfor %}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
+{% for column in ['product'] + columns %}
+    {{ column }}_names as (
+        select
+            {{ column }}_key,
+            min({{ column }}) as {{ column }}
+        from slices
+        group by {{ column }}_key
+    ),
+
+{% endfor %}
 users as (
     select
         period_counts.period_type,
@@ -206,32 +204,15 @@ users as (
             coalesce({{ column }}_names.{{ column }}, 'all') as {{ column }},
         {% endfor %}
         period_counts.user_count
-    from kinds
-    inner join calendar on kinds.month_start = calendar.month_start
+    from by_slice
+    inner join calendar on by_slice.month_start = calendar.month_start
     {% for column in ['product'] + columns %}
-        left join (
-            select
-                min(slice_key) as {{ column }}_key,
-                {{ column }}
-            from {{ ref('int_engagement__slices') }}
-            group by {{ column }}
-        ) as {{ column }}_names
-            on kinds.{{ column }}_key = {{ column }}_names.{{ column }}_key
+        left join {{ column }}_names on by_slice.{{ column }}_key = {{ column }}_names.{{ column }}_key
     {% endfor %}
-    cross join lateral (
-        values
-        {% for day in range(31) %}
-            ('day', calendar.month_start + {{ day }}, calendar.month_start + {{ day }}, kinds.day_{{ day }}),
-        {% endfor %}
-        {% for week in range(5) %}
-            (
-                'week', calendar.month_start + calendar.sunday_place + {{ 7 * week - 6 }},
-                calendar.month_start + calendar.sunday_place + {{ 7 * week }}, kinds.week_{{ week }}
-            ),
-        {% endfor %}
-        ('month', calendar.month_start, calendar.month_start, kinds.month_0)
-    ) as period_counts (period_type, period_start, end_date, user_count)
-    where period_counts.end_date < calendar.next_start and period_counts.user_count > 0
+    cross join {{ periods_of_months('calendar', ['user_count'], {
+        'day': ['by_slice.day_#'], 'week': ['by_slice.week_#'], 'month': ['by_slice.this_month'],
+    }) }}
+    where period_counts.user_count > 0
 ),
 
 activity as (

@@ -12,7 +12,6 @@
 -- A changed day changes its own period and, by who is retained or has churned, the one after it. A period and the one
 -- before it lie in one row of bits: those of the month in which it ends.
 {% set first = first_day_bit() %}
-{% set week_numbers = range(5) %}
 with months as (
     {{ window_months() }}
 ),
@@ -25,21 +24,22 @@ newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_da
 
 windows as (
     select
-        windows.month_start,
-        windows.track_key,
-        windows.only_product_key,
-        windows.only_country_key,
-        windows.window_bits as days,
+        user_windows.month_start,
+        user_windows.track_key,
+        user_windows.only_product_key,
+        user_windows.only_country_key,
+        user_windows.window_bits as day_bits,
         -- the seven lowest bits are the week before the first that ends in the month
-        windows.window_bits >> ({{ first }} - 13 + months.sunday_place) as weeks,
-        windows.window_bits >> {{ first }} as this_month,
-        (windows.window_bits & {{ 2 ** first - 1 }}) >> ({{ first }} - months.previous_day_count) as previous_month
-    from {{ ref('int_engagement__user_windows') }} as windows
-    inner join months on windows.month_start = months.month_start
+        user_windows.window_bits >> ({{ first }} - 13 + months.sunday_place) as weeks,
+        user_windows.window_bits >> {{ first }} as this_month,
+        (user_windows.window_bits & {{ 2 ** first - 1 }}) >> ({{ first }} - months.previous_day_count) as previous_month
+    from {{ ref('int_engagement__user_windows') }} as user_windows
+    inner join months on user_windows.month_start = months.month_start
     where
-        windows.month_start <= (select newest.newest_date + 6 from newest) -- the last that a week of the span ends in
+        -- the last month that a week of the span ends in
+        user_windows.month_start <= (select newest.newest_date + 6 from newest)
         {% if is_incremental() %}
-            and windows.month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1]) }})
+            and user_windows.month_start in ({{ periods_of('month', days_to_rebuild(), [0, 1]) }})
         {% endif %}
 ),
 
@@ -49,18 +49,18 @@ tallies as (
         track_key,
         only_product_key,
         only_country_key,
-        {% for day in range(-1, 31) %}
-            {{ users_with('days', 2 ** (first + day)) }} as day_{{ day + 1 }},
+        {% for day in range(32) %}
+            {{ users_with('day_bits', 2 ** (first + day - 1)) }} as day_{{ day }},
         {% endfor %}
-        {% for day in range(31) %}
-            {{ users_with_both('days', 2 ** (first + day), 2 ** (first + day - 1)) }} as day_{{ day + 1 }}_retained,
+        {% for day in range(1, 32) %}
+            {{ users_with_both('day_bits', 2 ** (first + day - 1), 2 ** (first + day - 2)) }} as day_{{ day }}_retained,
         {% endfor %}
-        {% for week in range(-1, 5) %}
-            {{ users_with('weeks', 127 * 2 ** (7 * week + 7)) }} as week_{{ week + 1 }},
+        {% for week in range(6) %}
+            {{ users_with('weeks', 127 * 2 ** (7 * week)) }} as week_{{ week }},
         {% endfor %}
-        {% for week in week_numbers %}
-            {{ users_with_both('weeks', 127 * 2 ** (7 * week + 7), 127 * 2 ** (7 * week)) }}
-                as week_{{ week + 1 }}_retained,
+        {% for week in range(1, 6) %}
+            {{ users_with_both('weeks', 127 * 2 ** (7 * week), 127 * 2 ** (7 * week - 7)) }}
+                as week_{{ week }}_retained,
         {% endfor %}
         count(*) filter (where this_month > 0) as this_month,
         count(*) filter (where previous_month > 0) as previous_month,
@@ -77,31 +77,12 @@ counts as (
         tallies.only_country_key
     from tallies
     inner join months on tallies.month_start = months.month_start
-    cross join lateral (
-        values
-        {% for day in range(31) %}
-            (
-                'day', months.month_start + {{ day }}, months.month_start + {{ day }},
-                tallies.day_{{ day + 1 }}, tallies.day_{{ day + 1 }}_retained, tallies.day_{{ day }}
-            ),
-        {% endfor %}
-        {% for week in week_numbers %}
-            (
-                'week', months.month_start + months.sunday_place + {{ 7 * week - 6 }},
-                months.month_start + months.sunday_place + {{ 7 * week }},
-                tallies.week_{{ week + 1 }}, tallies.week_{{ week + 1 }}_retained, tallies.week_{{ week }}
-            ),
-        {% endfor %}
-        (
-            'month', months.month_start, months.month_start,
-            tallies.this_month, tallies.month_retained, tallies.previous_month
-        )
-    ) as period_counts (
-        period_type, period_start, end_date, active_user_count, retained_user_count, previous_user_count
-    )
-    where
-        period_counts.end_date < months.next_start
-        and period_counts.active_user_count + period_counts.previous_user_count > 0
+    cross join {{ periods_of_months('months', ['active_user_count', 'retained_user_count', 'previous_user_count'], {
+        'day': ['tallies.day_#', 'tallies.day_#_retained', 'tallies.day_#-1'],
+        'week': ['tallies.week_#', 'tallies.week_#_retained', 'tallies.week_#-1'],
+        'month': ['tallies.this_month', 'tallies.month_retained', 'tallies.previous_month'],
+    }) }}
+    where period_counts.active_user_count + period_counts.previous_user_count > 0
 ),
 
 first_days as (

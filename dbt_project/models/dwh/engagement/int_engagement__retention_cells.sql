@@ -8,7 +8,6 @@
 -- A changed day changes the cells of its own period; a first day that moved, whole cohorts. Users are counted by first
 -- day, and days added up to weeks and months.
 {% set moved = moved_days() %}
-{% set week_numbers = range(5) %}
 with months as (
     {{ window_months() }}
 ),
@@ -19,25 +18,25 @@ track_names as (
 
 windows as (
     select
-        windows.month_start,
-        windows.user_key,
-        windows.track_key,
-        windows.only_product_key,
-        windows.only_country_key,
+        user_windows.month_start,
+        user_windows.user_key,
+        user_windows.track_key,
+        user_windows.only_product_key,
+        user_windows.only_country_key,
         -- the seven lowest bits are the first week that ends in the month
-        windows.window_bits >> ({{ first_day_bit() }} - 6 + months.sunday_place) as weeks,
-        windows.window_bits >> {{ first_day_bit() }} as days
-    from {{ ref('int_engagement__user_windows') }} as windows
-    inner join months on windows.month_start = months.month_start
+        user_windows.window_bits >> ({{ first_day_bit() }} - 6 + months.sunday_place) as weeks,
+        user_windows.window_bits >> {{ first_day_bit() }} as day_bits
+    from {{ ref('int_engagement__user_windows') }} as user_windows
+    inner join months on user_windows.month_start = months.month_start
     {% if is_incremental() %}
         where
-            windows.month_start in ({{ window_months_of(pending_days(event_feeds())) }})
-            or windows.month_start >= {{ periods_of('month', [moved | min] if moved else []) }}
+            user_windows.month_start in ({{ window_months_of(pending_days(event_feeds())) }})
+            or user_windows.month_start >= {{ periods_of('month', [moved | min] if moved else []) }}
     {% endif %}
 ),
 
 by_track as (
-    {{ rows_of_tracks('windows', 'month_start, user_key, weeks, days') }}
+    {{ rows_of_tracks('windows', 'month_start, user_key, weeks, day_bits') }}
 ),
 
 tracks as (
@@ -54,10 +53,10 @@ tallies as (
         by_track.month_start,
         by_track.track_key,
         tracks.first_date,
-        {% for week in week_numbers %}
-            {{ users_with('by_track.weeks', 127 * 2 ** (7 * week)) }} as week_{{ week }},
+        {% for week in range(1, 6) %}
+            {{ users_with('by_track.weeks', 127 * 2 ** (7 * week - 7)) }} as week_{{ week }},
         {% endfor %}
-        count(*) filter (where by_track.days > 0) as this_month
+        count(*) filter (where by_track.day_bits > 0) as this_month
     from by_track
     inner join tracks on by_track.user_key = tracks.user_key and by_track.track_key = tracks.track_key
     group by by_track.month_start, by_track.track_key, tracks.first_date
@@ -74,18 +73,11 @@ counts as (
     from tallies
     inner join months on tallies.month_start = months.month_start
     inner join track_names on tallies.track_key = track_names.track_key
-    cross join lateral (
-        values
-        {% for week in week_numbers %}
-            (
-                'week', {{ week_start('tallies.first_date') }},
-                months.month_start + months.sunday_place + {{ 7 * week - 6 }},
-                months.month_start + months.sunday_place + {{ 7 * week }}, tallies.week_{{ week }}
-            ),
-        {% endfor %}
-        ('month', {{ month_start('tallies.first_date') }}, months.month_start, months.month_start, tallies.this_month)
-    ) as period_counts (period_type, cohort_start, period_start, end_date, user_count)
-    where period_counts.end_date < months.next_start and period_counts.user_count > 0
+    cross join {{ periods_of_months('months', ['cohort_start', 'user_count'], {
+        'week': [week_start('tallies.first_date'), 'tallies.week_#'],
+        'month': [month_start('tallies.first_date'), 'tallies.this_month'],
+    }) }}
+    where period_counts.user_count > 0
 ),
 
 final as (

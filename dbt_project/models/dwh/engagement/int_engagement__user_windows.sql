@@ -10,7 +10,7 @@
 -- has none for it beside (only_product_key), likewise for countries. rebuild_user_windows builds changed users anew.
 {% set changed = pending_days(event_feeds()) %}
 with slices as (
-    {{ track_keys_of_slices() }}
+    {{ slices_by_key() }}
 ),
 
 changed_keys as (
@@ -24,7 +24,7 @@ months as (
         {{ months_later('user_periods.period_start', 2) }} as second_start,
         user_periods.user_key,
         slices.product_key,
-        slices.country_key,
+        -slices.country_key as country_key,
         cast(bit_or(user_periods.day_bits) as bigint) as day_bits
     from {{ ref('int_engagement__user_periods') }} as user_periods
     inner join slices on user_periods.slice_key = slices.slice_key

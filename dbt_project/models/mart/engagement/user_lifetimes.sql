@@ -1,6 +1,7 @@
 -- Grain: one row per identity, user and product that the user ever had (and `all`). See docs/metrics.md#user-lifetimes.
 -- The score compares users who were active in the last 28 days: mean of three percent ranks, in whole numbers until the
 -- one division.
+{% set features = ['active_day_count', 'event_count', 'event_type_count'] %}
 with tracks as (
     select * from {{ ref('int_engagement__user_tracks') }}
     where country = 'all'
@@ -14,12 +15,13 @@ days as (
     select
         activity.user_key,
         slices.product,
-        activity.activity_date,
+        bit_or({{ day_bit('span.newest_date - activity.activity_date') }}) as day_bits,
         sum(activity.event_count) as event_count
     from {{ ref('fct_user_activity_daily') }} as activity
     inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
-    where activity.activity_date > (select newest.newest_date - 28 from newest)
-    group by activity.user_key, slices.product, activity.activity_date
+    cross join newest as span
+    where activity.activity_date > (select newest.newest_date - 28 from newest) -- by the index
+    group by activity.user_key, slices.product
 ),
 
 event_types as (
@@ -36,43 +38,25 @@ event_types as (
 ),
 
 -- once by product, once for all: a day and a type of event that several products share count once
-product_days as (
-    select
-        user_key,
-        product,
-        activity_date,
-        sum(event_count) as event_count
-    from (
-        select * from days
-        union all
+day_counts as (
+    {% for product in ['product', "'all'"] %}
         select
             user_key,
-            'all' as product,
-            activity_date,
-            event_count
+            {{ product }} as product,
+            {{ day_count('bit_or(day_bits)') }} as active_day_count,
+            sum(event_count) as event_count
         from days
-    ) as tracked
-    group by user_key, product, activity_date
+        group by user_key{{ ', product' if loop.first }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
-product_event_types as (
-    select * from event_types
-    union
+total_event_types as (
     select
         user_key,
-        'all' as product,
         event_type
     from event_types
-),
-
-day_counts as (
-    select
-        user_key,
-        product,
-        count(*) as active_day_count,
-        sum(event_count) as event_count
-    from product_days
-    group by user_key, product
+    group by user_key, event_type
 ),
 
 event_type_counts as (
@@ -80,8 +64,15 @@ event_type_counts as (
         user_key,
         product,
         count(*) as event_type_count
-    from product_event_types
+    from event_types
     group by user_key, product
+    union all
+    select
+        user_key,
+        'all' as product,
+        count(*) as event_type_count
+    from total_event_types
+    group by user_key
 ),
 
 features as (
@@ -96,15 +87,43 @@ features as (
         on day_counts.user_key = event_type_counts.user_key and day_counts.product = event_type_counts.product
 ),
 
+-- few users differ from all others in a figure: ranks are those of its values
+{% for feature in features %}
+    {{ feature }}_ranks as (
+        select
+            product,
+            {{ feature }},
+            sum(count(*)) over (partition by product order by {{ feature }}) - count(*) as fewer_count
+        from features
+        group by product, {{ feature }}
+    ),
+{% endfor %}
+
+products as (
+    select
+        product,
+        count(*) - 1 as others_count
+    from features
+    group by product
+),
+
 ranks as (
     select
-        user_key,
-        product,
-        rank() over (partition by product order by active_day_count)
-        + rank() over (partition by product order by event_count)
-        + rank() over (partition by product order by event_type_count) - 3 as rank_sum,
-        count(*) over (partition by product) - 1 as others_count
+        features.user_key,
+        features.product,
+        {% for feature in features %}
+            {{ feature }}_ranks.fewer_count{{ ' +' if not loop.last }}
+        {% endfor %}
+            as rank_sum,
+        products.others_count
     from features
+    inner join products on features.product = products.product
+    {% for feature in features %}
+        inner join {{ feature }}_ranks
+            on
+                features.product = {{ feature }}_ranks.product
+                and features.{{ feature }} = {{ feature }}_ranks.{{ feature }}
+    {% endfor %}
 ),
 
 final as (
