@@ -36,14 +36,14 @@
     from {{ ref('int_engagement__slices') }}
 {% endmacro %}
 
-{# The keys of those columns, null for the others; sums under their own names; whether one of several is true. #}
+{# The keys of those columns, null for the others; whole sums under their own names; whether one of several is true. #}
 {% macro keys_or_null(columns) -%}
     {%- for key in slice_keys() -%}
         {{ key if key in slice_keys(columns) else 'cast(null as integer) as ' ~ key }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 {% macro sums_of(figures) -%}
-    {%- for figure in figures -%}sum({{ figure }}) as {{ figure }}{{ ', ' if not loop.last }}{%- endfor -%}
+    {%- for figure in figures -%}cast(sum({{ figure }}) as bigint) as {{ figure }}{{ ', ' if not loop.last }}{%- endfor -%}
 {%- endmacro %}
 {% macro any_of(prefix, columns) -%}
     ({%- for column in columns -%}{{ prefix ~ column }}{{ ' or ' if not loop.last }}{%- endfor -%})

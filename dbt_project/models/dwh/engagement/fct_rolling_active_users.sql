@@ -80,10 +80,7 @@ final as (
     select
         by_track.as_of_date,
         track_names.product,
-        {% for window in windows %}
-            cast(sum(by_track.active_users_{{ window }}d) as bigint)
-                as active_users_{{ window }}d{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ sums_of(names) }}
     from by_track
     inner join track_names on by_track.track_key = track_names.track_key
     where

@@ -93,19 +93,19 @@ total_users as (
     {{ scope }}_various as (
         select
             windows.*,
-            users.least_country_key < users.greatest_country_key as has_several_country,
-            users.least_platform_key < users.greatest_platform_key as has_several_platform,
-            users.least_category_key < users.greatest_category_key as has_several_category
+            sums.least_country_key < sums.greatest_country_key as has_several_country,
+            sums.least_platform_key < sums.greatest_platform_key as has_several_platform,
+            sums.least_category_key < sums.greatest_category_key as has_several_category
         from windows
-        inner join {{ scope }}_users as users
+        inner join {{ scope }}_users as sums
             on
-                windows.month_start = users.month_start
-                and windows.user_key = users.user_key
-                {{ 'and windows.product_key = users.product_key' if within }}
+                windows.month_start = sums.month_start
+                and windows.user_key = sums.user_key
+                {{ 'and windows.product_key = sums.product_key' if within }}
         where
-            users.least_country_key < users.greatest_country_key
-            or users.least_platform_key < users.greatest_platform_key
-            or users.least_category_key < users.greatest_category_key
+            sums.least_country_key < sums.greatest_country_key
+            or sums.least_platform_key < sums.greatest_platform_key
+            or sums.least_category_key < sums.greatest_category_key
     ),
 
 {% endfor %}
