@@ -30,6 +30,7 @@ LOST_CONNECTION = (
     "terminating connection",
     "the database system is",  # starting up, shutting down, in recovery mode
 )
+DISK_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,14 @@ class DbtResult:
         texts = [failure.message.lower() for failure in self.failures if failure.row_count is None]
         texts = texts or [self.error.lower()]
         return not self.succeeded and all(any(sign in text for sign in LOST_CONNECTION) for text in texts)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a line: the models or tests that did, or dbt's error; and what to do about a full disk."""
+        reason = ", ".join(failure.name for failure in self.failures if failure.status != "warn") or self.error
+        if any(DISK_FULL in failure.message for failure in self.failures) or DISK_FULL in self.error:
+            reason += ". The warehouse's disk is full: make room, then run again (docs/runbooks/disk_full.md)"
+        return reason
 
 
 def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
