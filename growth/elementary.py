@@ -30,12 +30,15 @@ DATED = "%Y-%m-%dT%H%M%S"
 # Two weeks of daily runs, as long as failing rows are kept; each is about 6 MB.
 KEPT_REPORTS = 14
 INSTALLED = "select dbt_pkg_version from elementary.metadata"
+SLACK_APP = {"ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_CHANNEL"}
+SLACK_WEBHOOK = "ELEMENTARY_SLACK_WEBHOOK_URL"
+TEAMS_WEBHOOK = "ELEMENTARY_TEAMS_WEBHOOK_URL"
 # variable → where edr's configuration has it; see docs/elementary.md
 SETTINGS = {
     "ELEMENTARY_SLACK_TOKEN": ("slack", "token"),
     "ELEMENTARY_SLACK_CHANNEL": ("slack", "channel_name"),
-    "ELEMENTARY_SLACK_WEBHOOK_URL": ("slack", "notification_webhook"),
-    "ELEMENTARY_TEAMS_WEBHOOK_URL": ("teams", "teams_webhook"),
+    SLACK_WEBHOOK: ("slack", "notification_webhook"),
+    TEAMS_WEBHOOK: ("teams", "teams_webhook"),
     "ELEMENTARY_S3_BUCKET": ("aws", "s3_bucket_name"),
     "ELEMENTARY_S3_ENDPOINT_URL": ("aws", "s3_endpoint_url"),
     "ELEMENTARY_GCS_BUCKET": ("google", "gcs_bucket_name"),
@@ -131,22 +134,35 @@ def send(warehouse: Warehouse) -> list[str]:
 
 def sending(environment: Mapping[str, str]) -> list[str]:
     """Commands of edr that have somewhere to send to: buckets and Slack's token take the report, webhooks alerts."""
-    given = {name for name in SETTINGS if environment.get(name)}
+    given = set(_usable(environment))
     report = {"ELEMENTARY_S3_BUCKET", "ELEMENTARY_GCS_BUCKET"} & given
-    slack = {"ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_CHANNEL"} <= given
-    alerts = {"ELEMENTARY_SLACK_WEBHOOK_URL", "ELEMENTARY_TEAMS_WEBHOOK_URL"} & given
+    slack = SLACK_APP & given
+    alerts = {SLACK_WEBHOOK, TEAMS_WEBHOOK} & given
     return [*(["send-report"] if report or slack else []), *(["monitor"] if alerts or slack else [])]
 
 
 def configuration(environment: Mapping[str, str]) -> dict[str, object]:
     """What edr reads from its config.yml."""
     config: dict[str, object] = dict(FIXED)
-    for name, (section, key) in SETTINGS.items():
-        if value := environment.get(name):
-            section_values = config.setdefault(section, {})
-            assert isinstance(section_values, dict)
-            section_values[key] = value
+    for name in _usable(environment):
+        section, key = SETTINGS[name]
+        section_values = config.setdefault(section, {})
+        assert isinstance(section_values, dict)
+        section_values[key] = environment[name]
     return config
+
+
+def _usable(environment: Mapping[str, str]) -> list[str]:
+    """The settings that are given, without those with which edr would send nothing.
+
+    It prefers Slack's token to the webhook, even where no channel is named, and refuses Slack and Teams together.
+    """
+    given = {name for name in SETTINGS if environment.get(name)}
+    if not given >= SLACK_APP:
+        given -= SLACK_APP
+    if given & (SLACK_APP | {SLACK_WEBHOOK}):
+        given.discard(TEAMS_WEBHOOK)
+    return [name for name in SETTINGS if name in given]
 
 
 def _installed_version(warehouse: Warehouse) -> str:
