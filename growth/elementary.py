@@ -33,6 +33,8 @@ INSTALLED = "select dbt_pkg_version from elementary.metadata"
 SLACK_APP = {"ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_CHANNEL"}
 SLACK_WEBHOOK = "ELEMENTARY_SLACK_WEBHOOK_URL"
 TEAMS_WEBHOOK = "ELEMENTARY_TEAMS_WEBHOOK_URL"
+# edr names the webhook that refused.
+SECRETS = {"ELEMENTARY_SLACK_TOKEN", SLACK_WEBHOOK, TEAMS_WEBHOOK}
 # variable → where edr's configuration has it; see docs/elementary.md
 SETTINGS = {
     "ELEMENTARY_SLACK_TOKEN": ("slack", "token"),
@@ -49,8 +51,6 @@ SETTINGS = {
 FIXED = {
     "anonymous_usage_tracking": False,
     "run_dbt_deps_if_needed": False,
-    "disable_elementary_version_check": True,
-    "disable_elementary_logo_print": True,
     "quiet_logs": True,
 }
 
@@ -200,7 +200,7 @@ def _edr(warehouse: Warehouse, arguments: list[str]) -> None:
     }
     if arguments[0] != "monitor":
         options |= {"project-name": "Growth Analytics", "exclude-elementary-models": "true"}
-    command = [str(Path(sys.executable).with_name("edr")), *arguments]
+    command = [sys.executable, "-m", "growth.edr", *arguments]
     done = subprocess.run(
         [*command, *(word for name, value in options.items() for word in (f"--{name}", value))],
         cwd=home,
@@ -216,7 +216,11 @@ def _edr(warehouse: Warehouse, arguments: list[str]) -> None:
         text=True,
         check=False,
     )
+    said = done.stdout
+    for name in SECRETS & os.environ.keys():
+        if os.environ[name]:
+            said = said.replace(os.environ[name], f"[{name}]")
     # it writes a report, and exits with 1, where a table of its schema is missing
     if done.returncode:
-        raise ReportFailed(f"edr {arguments[0]} exited with {done.returncode}: {done.stdout[-2000:]}")
-    log.info("edr %s: %s", arguments[0], json.dumps(done.stdout[-300:]))
+        raise ReportFailed(f"edr {arguments[0]} exited with {done.returncode}: {said[-2000:]}")
+    log.info("edr %s: %s", arguments[0], json.dumps(said[-300:]))
