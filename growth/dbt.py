@@ -176,9 +176,11 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
     Raises:
         psycopg.OperationalError: no connection.
     """
-    # a folder of its own: a run of growth_daily may be writing the other one
-    target = growth_home() / "dbt" / "target-freshness"
-    arguments = ["test", "--quiet", "--select", "tag:freshness", *also, "--target-path", str(target)]
+    # a folder of its own: a run of growth_daily may be writing the other one, whose parsed project is good here, too
+    state = growth_home() / "dbt"
+    arguments = ["test", "--quiet", "--select", "tag:freshness", *also]
+    arguments += ["--target-path", str(state / "target-freshness")]
+    arguments += ["--partial-parse-file-path", str(state / "target-prod" / "partial_parse.msgpack")]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         conn.execute("select pg_advisory_lock(hashtext('growth.check_freshness'))")
         return invoke(arguments, warehouse)

@@ -57,7 +57,9 @@ def write_docs(warehouse: Warehouse) -> bool:
     mark, version = folder / ".version", _project_version()
     if mark.exists() and mark.read_text("utf-8") == version:
         return False
-    result = dbt.invoke(["docs", "generate", "--static", "--quiet"], warehouse)
+    # compiled tests, which nobody looks up there, would take most of the time
+    tests = ["resource_type:test", "resource_type:unit_test"]
+    result = dbt.invoke(["docs", "generate", "--static", "--quiet", "--exclude", *tests], warehouse)
     if not result.succeeded:
         raise DocsFailed(f"dbt docs generate: {result.error}")
     folder.mkdir(parents=True, exist_ok=True)
