@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from growth import packages
+from growth import packages, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract import load_contracts
 
@@ -124,8 +124,9 @@ def invoke(
 
     settings = environment(warehouse, target) | dict(variables or {})
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
+    parsing.wait(settings)
     with _variables(settings):
-        outcome = dbtRunner().invoke(list(arguments))
+        outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
     results = list(getattr(outcome.result, "results", None) or [])
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
     checks = tuple(_check(result) for result in results if result.node.resource_type == "test")

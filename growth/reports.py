@@ -11,12 +11,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from growth import dbt, elementary, packages
+from growth import dbt, elementary, packages, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
 from growth.status import last_publication
 
 DOCS = "dbt-docs"
-SOURCES = ("*.sql", "*.yml", "*.csv")
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -105,7 +104,7 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
 def _project_version() -> str:
     """A fingerprint of everything that the dbt docs are made of, and of the packages beside it."""
     project = PROJECT_ROOT / "dbt_project"
-    paths = sorted(path for pattern in SOURCES for path in project.rglob(pattern))
+    paths = sorted(path for pattern in parsing.SOURCES for path in project.rglob(pattern))
     content = hashlib.sha256(packages.elementary_version().encode())
     for path in paths:
         content.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())

@@ -1,4 +1,4 @@
-"""Where Elementary's package is in use, each feed is a source twice: the contract's, and the one that is monitored."""
+"""The project is parsed in advance and once; the monitors, a second source for each feed, hide no contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from growth import dbt
+from growth import dbt, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from ingest.contract import load_contracts
 from ingest.sources import write_sources
@@ -20,6 +20,7 @@ MONITORS = """
 {% test freshness_anomalies(model, timestamp_column) %} select 1 {% endtest %}
 {% test schema_changes(model) %} select 1 {% endtest %}
 """
+WAREHOUSE = Warehouse.at("127.0.0.1", 5432)  # no server: none is asked
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (macros / "monitors.sql").write_text(MONITORS)
     monkeypatch.setenv("DBT_PACKAGES_DIR", str(tmp_path / "packages"))
     monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+    monkeypatch.setattr(dbt, "PROJECT_ROOT", tmp_path)
     return folder
 
 
@@ -47,8 +49,7 @@ def test_a_monitored_feed_hides_nothing_of_its_contract(project: Path, capfd: py
     query = ["--inline", f"{{{{ tojson({{{asked}}}) }}}}"]
     result = dbt.invoke(
         ["compile", "--quiet", "--no-populate-cache", "--no-introspect", *query],
-        Warehouse.at("127.0.0.1", 5432),  # compiling asks no server
-        variables={"DBT_PROJECT_DIR": str(project)},
+        WAREHOUSE,
     )
     assert result.succeeded, result.error
     assert json.loads(capfd.readouterr().out) == {
@@ -59,3 +60,31 @@ def test_a_monitored_feed_hides_nothing_of_its_contract(project: Path, capfd: py
     assert {source["name"] for source in manifest["sources"].values() if source["source_name"] == "monitored"} == set(
         contracts
     )
+
+
+def test_the_project_is_parsed_beside_other_work_and_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("models", "monitors"):  # the less there is, the sooner it is parsed
+        shutil.rmtree(project / folder)
+    settings = dbt.environment(WAREHOUSE, "prod")
+    parsed = Path(settings["DBT_TARGET_PATH"]) / parsing.PARSED
+
+    def parse() -> int:
+        parsing.begin(WAREHOUSE)
+        parsing.begin(WAREHOUSE)  # leaves it to the first
+        parsing.wait(settings)
+        return parsed.stat().st_mtime_ns
+
+    first = parse()
+    assert parse() == first, "nothing has changed"
+    (project / "macros" / "more.sql").write_text("{% macro more() %}{% endmacro %}")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    manifest = parsing.kept(["test"], settings)
+    assert "macro.growth.more" in manifest.macros
+    assert parsing.kept(["build", "--full-refresh"], settings) is manifest
+    assert parsing.kept(["test", "--vars", "{}"], settings) is None
+    (project / "macros" / "more.sql").unlink()
+    assert "macro.growth.more" not in parsing.kept(["test"], settings).macros
+    (project / "macros" / "more.sql").write_text("{% macro")
+    assert parsing.kept(["test"], settings) is None, "the command says what is wrong"
+    assert "unexpected EOF" in dbt.invoke(["test"], WAREHOUSE).error
