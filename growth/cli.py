@@ -81,10 +81,12 @@ def unload(path: str) -> None:
 def run(full_refresh: bool, feeds: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
     from embedded.airflow import run_dag
+    from growth import parsing
     from ingest.contract import load_contracts
     from ingest.landing import unclaimed
 
     warehouse = connect()
+    parsing.begin(warehouse)  # while Airflow starts
     for warning in unclaimed(landing_folder(), load_contracts(feeds_folder())):
         say(warning)
     log_path = growth_home() / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from growth import packages
+from growth import packages, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract import load_contracts
 
@@ -30,6 +30,7 @@ LOST_CONNECTION = (
     "terminating connection",
     "the database system is",  # starting up, shutting down, in recovery mode
 )
+DISK_FULL = "No space left on device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,14 @@ class DbtResult:
         texts = texts or [self.error.lower()]
         return not self.succeeded and all(any(sign in text for sign in LOST_CONNECTION) for text in texts)
 
+    @property
+    def reason(self) -> str:
+        """Why it failed, in a line: the models or tests that did, or dbt's error; and what to do about a full disk."""
+        reason = ", ".join(failure.name for failure in self.failures if failure.status != "warn") or self.error
+        if any(DISK_FULL in failure.message for failure in self.failures) or DISK_FULL in self.error:
+            reason += ". The warehouse's disk is full: make room, then run again (docs/runbooks/disk_full.md)"
+        return reason
+
 
 def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
     """The variables that a dbt command of this project needs."""
@@ -115,8 +124,9 @@ def invoke(
 
     settings = environment(warehouse, target) | dict(variables or {})
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
+    parsing.wait(settings)
     with _variables(settings):
-        outcome = dbtRunner().invoke(list(arguments))
+        outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
     results = list(getattr(outcome.result, "results", None) or [])
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
     checks = tuple(_check(result) for result in results if result.node.resource_type == "test")
@@ -167,9 +177,11 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
     Raises:
         psycopg.OperationalError: no connection.
     """
-    # a folder of its own: a run of growth_daily may be writing the other one
-    target = growth_home() / "dbt" / "target-freshness"
-    arguments = ["test", "--quiet", "--select", "tag:freshness", *also, "--target-path", str(target)]
+    # a folder of its own: a run of growth_daily may be writing the other one, whose parsed project is good here, too
+    state = growth_home() / "dbt"
+    arguments = ["test", "--quiet", "--select", "tag:freshness", *also]
+    arguments += ["--target-path", str(state / "target-freshness")]
+    arguments += ["--partial-parse-file-path", str(state / "target-prod" / "partial_parse.msgpack")]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         conn.execute("select pg_advisory_lock(hashtext('growth.check_freshness'))")
         return invoke(arguments, warehouse)

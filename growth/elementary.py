@@ -30,12 +30,17 @@ DATED = "%Y-%m-%dT%H%M%S"
 # Two weeks of daily runs, as long as failing rows are kept; each is about 6 MB.
 KEPT_REPORTS = 14
 INSTALLED = "select dbt_pkg_version from elementary.metadata"
+SLACK_APP = {"ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_CHANNEL"}
+SLACK_WEBHOOK = "ELEMENTARY_SLACK_WEBHOOK_URL"
+TEAMS_WEBHOOK = "ELEMENTARY_TEAMS_WEBHOOK_URL"
+# edr names the webhook that refused.
+SECRETS = {"ELEMENTARY_SLACK_TOKEN", SLACK_WEBHOOK, TEAMS_WEBHOOK}
 # variable → where edr's configuration has it; see docs/elementary.md
 SETTINGS = {
     "ELEMENTARY_SLACK_TOKEN": ("slack", "token"),
     "ELEMENTARY_SLACK_CHANNEL": ("slack", "channel_name"),
-    "ELEMENTARY_SLACK_WEBHOOK_URL": ("slack", "notification_webhook"),
-    "ELEMENTARY_TEAMS_WEBHOOK_URL": ("teams", "teams_webhook"),
+    SLACK_WEBHOOK: ("slack", "notification_webhook"),
+    TEAMS_WEBHOOK: ("teams", "teams_webhook"),
     "ELEMENTARY_S3_BUCKET": ("aws", "s3_bucket_name"),
     "ELEMENTARY_S3_ENDPOINT_URL": ("aws", "s3_endpoint_url"),
     "ELEMENTARY_GCS_BUCKET": ("google", "gcs_bucket_name"),
@@ -46,8 +51,6 @@ SETTINGS = {
 FIXED = {
     "anonymous_usage_tracking": False,
     "run_dbt_deps_if_needed": False,
-    "disable_elementary_version_check": True,
-    "disable_elementary_logo_print": True,
     "quiet_logs": True,
 }
 
@@ -131,22 +134,35 @@ def send(warehouse: Warehouse) -> list[str]:
 
 def sending(environment: Mapping[str, str]) -> list[str]:
     """Commands of edr that have somewhere to send to: buckets and Slack's token take the report, webhooks alerts."""
-    given = {name for name in SETTINGS if environment.get(name)}
+    given = set(_usable(environment))
     report = {"ELEMENTARY_S3_BUCKET", "ELEMENTARY_GCS_BUCKET"} & given
-    slack = {"ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_CHANNEL"} <= given
-    alerts = {"ELEMENTARY_SLACK_WEBHOOK_URL", "ELEMENTARY_TEAMS_WEBHOOK_URL"} & given
+    slack = SLACK_APP & given
+    alerts = {SLACK_WEBHOOK, TEAMS_WEBHOOK} & given
     return [*(["send-report"] if report or slack else []), *(["monitor"] if alerts or slack else [])]
 
 
 def configuration(environment: Mapping[str, str]) -> dict[str, object]:
     """What edr reads from its config.yml."""
     config: dict[str, object] = dict(FIXED)
-    for name, (section, key) in SETTINGS.items():
-        if value := environment.get(name):
-            section_values = config.setdefault(section, {})
-            assert isinstance(section_values, dict)
-            section_values[key] = value
+    for name in _usable(environment):
+        section, key = SETTINGS[name]
+        section_values = config.setdefault(section, {})
+        assert isinstance(section_values, dict)
+        section_values[key] = environment[name]
     return config
+
+
+def _usable(environment: Mapping[str, str]) -> list[str]:
+    """The settings that are given, without those with which edr would send nothing.
+
+    It prefers Slack's token to the webhook, even where no channel is named, and refuses Slack and Teams together.
+    """
+    given = {name for name in SETTINGS if environment.get(name)}
+    if not given >= SLACK_APP:
+        given -= SLACK_APP
+    if given & (SLACK_APP | {SLACK_WEBHOOK}):
+        given.discard(TEAMS_WEBHOOK)
+    return [name for name in SETTINGS if name in given]
 
 
 def _installed_version(warehouse: Warehouse) -> str:
@@ -184,7 +200,7 @@ def _edr(warehouse: Warehouse, arguments: list[str]) -> None:
     }
     if arguments[0] != "monitor":
         options |= {"project-name": "Growth Analytics", "exclude-elementary-models": "true"}
-    command = [str(Path(sys.executable).with_name("edr")), *arguments]
+    command = [sys.executable, "-m", "growth.edr", *arguments]
     done = subprocess.run(
         [*command, *(word for name, value in options.items() for word in (f"--{name}", value))],
         cwd=home,
@@ -200,7 +216,11 @@ def _edr(warehouse: Warehouse, arguments: list[str]) -> None:
         text=True,
         check=False,
     )
+    said = done.stdout
+    for name in SECRETS & os.environ.keys():
+        if os.environ[name]:
+            said = said.replace(os.environ[name], f"[{name}]")
     # it writes a report, and exits with 1, where a table of its schema is missing
     if done.returncode:
-        raise ReportFailed(f"edr {arguments[0]} exited with {done.returncode}: {done.stdout[-2000:]}")
-    log.info("edr %s: %s", arguments[0], json.dumps(done.stdout[-300:]))
+        raise ReportFailed(f"edr {arguments[0]} exited with {done.returncode}: {said[-2000:]}")
+    log.info("edr %s: %s", arguments[0], json.dumps(said[-300:]))

@@ -11,12 +11,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from growth import dbt, elementary, packages
+from growth import dbt, elementary, packages, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
 from growth.status import last_publication
 
 DOCS = "dbt-docs"
-SOURCES = ("*.sql", "*.yml", "*.csv")
 PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -57,7 +56,9 @@ def write_docs(warehouse: Warehouse) -> bool:
     mark, version = folder / ".version", _project_version()
     if mark.exists() and mark.read_text("utf-8") == version:
         return False
-    result = dbt.invoke(["docs", "generate", "--static", "--quiet"], warehouse)
+    # compiled tests, which nobody looks up there, would take most of the time
+    tests = ["resource_type:test", "resource_type:unit_test"]
+    result = dbt.invoke(["docs", "generate", "--static", "--quiet", "--exclude", *tests], warehouse)
     if not result.succeeded:
         raise DocsFailed(f"dbt docs generate: {result.error}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
 def _project_version() -> str:
     """A fingerprint of everything that the dbt docs are made of, and of the packages beside it."""
     project = PROJECT_ROOT / "dbt_project"
-    paths = sorted(path for pattern in SOURCES for path in project.rglob(pattern))
+    paths = sorted(path for pattern in parsing.SOURCES for path in project.rglob(pattern))
     content = hashlib.sha256(packages.elementary_version().encode())
     for path in paths:
         content.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes())

@@ -209,6 +209,9 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)
         message = "an event time must be finite and lie in the years 1 to 9999"
         checks.append(_refuse_if(outside, "out_of_range", message))
+    if column.type == "numeric":
+        endless = sql.SQL("{0} <= '-Infinity' or {0} >= 'Infinity'").format(variable)
+        checks.append(_refuse_if(endless, "out_of_range", "a number must be finite, and NaN is none"))
     if column.accepted_values is not None:
         values = sql.SQL(", ").join(map(sql.Literal, column.accepted_values))
         choices = ", ".join(column.accepted_values)

@@ -120,7 +120,7 @@ def migrate(conn: psycopg.Connection, contract: Contract) -> list[str]:
     if faults:
         raise _mismatch(contract, faults)
     try:
-        lines = _apply(conn, contract, plans, has_rows=has_rows)
+        lines = _apply(conn, contract, plans)
     except (errors.DependentObjectsStillExist, errors.FeatureNotSupported, errors.InsufficientPrivilege) as error:
         detail = "; ".join(filter(None, [error.diag.message_primary, error.diag.message_detail]))
         raise _mismatch(contract, [" ".join(detail.split())]) from error
@@ -218,7 +218,7 @@ def _converted(name: str, old_type: str, new_type: ColumnType) -> sql.Composed:
     return sql.SQL("cast({} as {})").format(sql.Identifier(name), sql.SQL(new_type))
 
 
-def _apply(conn: psycopg.Connection, contract: Contract, plans: list[_Plan], *, has_rows: bool) -> list[str]:
+def _apply(conn: psycopg.Connection, contract: Contract, plans: list[_Plan]) -> list[str]:
     lines: list[str] = []
     with _texts_as_in_utc(conn):
         for plan in plans:
@@ -226,7 +226,7 @@ def _apply(conn: psycopg.Connection, contract: Contract, plans: list[_Plan], *, 
                 continue
             lines += _drop_views(conn, contract, plan)
             members = [plan.table, *_children(conn, plan.table)]
-            if not has_rows and plan.rebuilt:
+            if plan.rebuilt:
                 # A condition in words of the old type cannot stay; ensure_raw makes those of the contract again.
                 for member in members:
                     _drop_checks(conn, member, plan.rebuilt)

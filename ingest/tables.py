@@ -131,6 +131,9 @@ def value_checks(contract: Contract) -> dict[str, sql.Composable]:
     checks: dict[str, sql.Composable] = {}
     for column in contract.columns:
         name = sql.Identifier(column.name)
+        if column.type == "numeric":  # NaN is above infinity there; one in a sum is all that is left of it
+            finite = sql.SQL("{0} > '-Infinity' and {0} < 'Infinity'").format(name)
+            checks[f"{column.name}_finite"] = finite
         if column.accepted_values is not None:
             values = sql.SQL(", ").join(map(sql.Literal, column.accepted_values))
             checks[f"{column.name}_accepted"] = sql.SQL("{} in ({})").format(name, values)

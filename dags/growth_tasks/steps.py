@@ -204,5 +204,4 @@ def _report(what: str, result: Any) -> None:
     if result.lost_connection:
         raise ConnectionLost(f"{what}: the warehouse could not be reached.")
     if not result.succeeded:
-        names = [failure.name for failure in result.failures if failure.status != "warn"]
-        raise AirflowFailException(f"{what} failed: {', '.join(names) or result.error}")
+        raise AirflowFailException(f"{what} failed: {result.reason}.")

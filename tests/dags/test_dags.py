@@ -127,16 +127,22 @@ class TestLateRuns:
         monkeypatch.setattr("growth_tasks.alerts.IS_TEST_RUN", True)
         assert late_alert() is None
 
-    @pytest.mark.parametrize(("state", "told"), [("running", 1), ("queued", 1), ("failed", 0), ("success", 0)])
+    @pytest.mark.parametrize(
+        ("state", "kind", "told"),
+        [
+            *(("running", "manual", 1), ("queued", "scheduled", 1), ("failed", "manual", 0), ("success", "manual", 0)),
+            ("running", "backfill", 0),
+        ],
+    )
     def test_the_callback_tells_of_a_run_that_still_goes_on(
-        self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, told: int
+        self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: str, kind: str, told: int
     ) -> None:
         from growth_tasks.alerts import tell_late
 
         # no warehouse there: what was told is remembered in the home
         monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://transform:x@127.0.0.1:1/growth")
         monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
-        run = {"dag_id": "growth_daily", "dag_run_id": "manual__1", "state": state}
+        run = {"dag_id": "growth_daily", "dag_run_id": "manual__1", "state": state, "run_type": kind}
         context = {"dag_run": run, "deadline": {"id": "1", "deadline_time": datetime(2024, 3, 2, 6, tzinfo=UTC)}}
         with webhook() as hook:
             monkeypatch.setenv("GROWTH_WEBHOOK_URL", hook.url)

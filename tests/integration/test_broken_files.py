@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -49,6 +50,19 @@ VALUES = [
     one(b"7,10:00 tomorrow,x", "at", "relative_time"),
     one(b",2024-01-01,x", "id", "missing_value"),
     one(b"7,,x", "at", "missing_value"),
+    case(
+        "numbers that are none",
+        *(b"1,2024-01-01,-1.5\n2,2024-01-02,NaN\n3,2024-01-03,Infinity\n", b'4,2024-01-04," -inf"\n5,2024-01-05,\n'),
+        b"6,2024-01-06,nan\n7,2024-01-07,1e5\n",
+        rows=[(1, "2024-01-01", Decimal("-1.5")), (5, "2024-01-05", None), (7, "2024-01-07", Decimal(100000))],
+        rejects=[
+            (3, b"2,2024-01-02,NaN", "note", "out_of_range"),
+            (4, b"3,2024-01-03,Infinity", "note", "out_of_range"),
+            (5, b'4,2024-01-04," -inf"', "note", "out_of_range"),
+            (7, b"6,2024-01-06,nan", "note", "out_of_range"),
+        ],
+        columns=(ID, AT, column("note", "numeric", nullable=True)),
+    ),
     case(
         "accepted values",
         *(b'1,2024-01-01,a\n2,2024-01-02,z\n3,2024-01-03,"b,c"\n4,2024-01-04,"d ""e"""\n5,2024-01-05,\n',),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
+from support.disk import small_disk
 
 from ingest import ledger
 from ingest.errors import WarehouseUnreachable
@@ -249,33 +246,22 @@ def test_sweep_leaves_what_a_load_attaches_meanwhile(bench):
 @pytest.fixture
 def tiny_disk(bench):
     """A tablespace of 12 MB, where the role ingest makes its tables."""
-    # below no folder that is closed to the server's account, as pytest's own is
-    folder = Path(tempfile.mkdtemp(prefix="growth-test-disk-", dir="/tmp"))
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0777", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        folder.rmdir()
-        skip_or_fail = pytest.fail if os.environ.get("CI") else pytest.skip
-        skip_or_fail(f"no file system can be mounted: {mounted.stderr.decode()}")
-    try:
-        (folder / "data").mkdir()
-        owner = Path(bench.value("show data_directory")).stat()
-        os.chown(folder / "data", owner.st_uid, owner.st_gid)
-        name = sql.Identifier(f"tiny_{bench.warehouse.database}")
-        with psycopg.connect(bench.warehouse.conninfo(), autocommit=True) as conn:
-            conn.execute(sql.SQL("create tablespace {} location {}").format(name, str(folder / "data")))
-            conn.execute(sql.SQL("grant create on tablespace {} to ingest").format(name))
-            conn.execute(sql.SQL("alter table raw.sessions set tablespace {}").format(name))
-            conn.execute(
-                sql.SQL("alter role ingest in database {} set default_tablespace = {}").format(
-                    sql.Identifier(bench.warehouse.database), name
-                )
+    name = sql.Identifier(f"tiny_{bench.warehouse.database}")
+    with (
+        small_disk(bench.warehouse, megabytes=12) as disk,
+        psycopg.connect(bench.warehouse.conninfo(), autocommit=True) as conn,
+    ):
+        conn.execute(sql.SQL("create tablespace {} location {}").format(name, str(disk / "data")))
+        conn.execute(sql.SQL("grant create on tablespace {} to ingest").format(name))
+        conn.execute(sql.SQL("alter table raw.sessions set tablespace {}").format(name))
+        conn.execute(
+            sql.SQL("alter role ingest in database {} set default_tablespace = {}").format(
+                sql.Identifier(bench.warehouse.database), name
             )
-            yield
-            conn.execute("drop schema raw cascade")
-            conn.execute(sql.SQL("drop tablespace {}").format(name))
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-        folder.rmdir()
+        )
+        yield
+        conn.execute("drop schema raw cascade")
+        conn.execute(sql.SQL("drop tablespace {}").format(name))
 
 
 @SIZES

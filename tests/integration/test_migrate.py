@@ -152,6 +152,14 @@ def test_column_is_widened_everywhere(full: Raw, name: str, kind: str, text: str
     assert full.run(utc, f"select distinct {name}::text from raw._removed_visits") == [(text,)]
 
 
+def test_number_becomes_text(full: Raw) -> None:
+    """Whose check, that it be finite, says nothing of texts."""
+    full.ensure(contract(pages=("numeric", True)))
+    full.ensure(contract(pages=("text", True)))
+    assert everywhere(full, lambda shape: shape["pages"]) == [("text", True)] * 4
+    full.run("update raw.visits set pages = 'NaN'")
+
+
 def test_time_becomes_text_in_utc(full: Raw) -> None:
     full.ensure(contract(ended_at=("timestamptz", True)))
     full.run("update raw.visits set ended_at = '2024-01-01 12:00:00+00'")
