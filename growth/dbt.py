@@ -131,6 +131,13 @@ def run_layer(layer: str, warehouse: Warehouse, *, full_refresh: bool = False, t
     return invoke(arguments, warehouse, target)
 
 
+def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+    """Build every slowly changing dimension anew from the extracts in raw, in the order of their dates."""
+    arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--full-refresh"]
+    arguments += ["--select", "tag:snapshot", "config.incremental_strategy:rebuild_history"]
+    return invoke(arguments, warehouse, target)
+
+
 def check_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
     """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
 

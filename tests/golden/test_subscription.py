@@ -1,0 +1,199 @@
+"""Files of a streaming service in, revenue, MRR and history out: every row equals an independent calculation."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from golden import subscription_oracle as oracle
+from golden.engagement_oracle import rounded
+from support.pipeline import Pipeline
+
+from growth import dbt
+from growth.settings import feeds_folder
+from ingest.contract import load_contracts
+from ingest.unload import unload
+
+START = date(2024, 1, 20)  # the first month is one in part, and so is the last
+DAYS = 140
+EXTRACTS = [START + timedelta(days=number) for number in range(4, DAYS, 9)]
+MISSED, LATE, REPLACED, UNLOADED = EXTRACTS[3], EXTRACTS[5], EXTRACTS[7], EXTRACTS[-1]
+TWICE = EXTRACTS[9]
+USERS = [f"u{number}" for number in range(30)]
+FEEDS = ("subscribers", "subscriptions", "payments", "viewing_activity")
+
+TABLES = {
+    "subscribers": "select user_id, country, signup_date, plan_type, valid_from, valid_to, is_current"
+    " from dwh.dim_subscribers",
+    "subscription_months": "select subscription_id, user_id, month_start, monthly_price, is_subscribed_at_month_end"
+    " from dwh.fct_subscription_months",
+    "user_months": "dwh.fct_user_monthly_metrics",
+    **{name: f"mart.{name}" for name in ("monthly_revenue", "mrr_movements", "revenue_retention")},
+}
+VERSIONS = (
+    "select subscription_id, user_id, start_date, end_date, monthly_price, valid_from, valid_to, is_current"
+    " from dwh.dim_subscriptions_by_{}"
+)
+
+
+class Service:
+    """Writes what a streaming service would deliver, of subscriptions that begin, change, overlap, end and return."""
+
+    def __init__(self, pipeline: Pipeline, seed: int) -> None:
+        self.pipeline = pipeline
+        self.draw = random.Random(seed)
+        self.subscriptions: list[list[Any]] = []  # id, user, start, end, price, known from, changed on, other price
+        for number in range(70):
+            start = START + timedelta(days=self.draw.randrange(-60, DAYS + 20))
+            length = self.draw.choice([None, 0, -3, 10, 31, 45, 90])
+            end = None if length is None else start + timedelta(days=length)
+            price = self.draw.choice(["0", "9.99", "9.990", "10", "15.5"])
+            self.subscriptions.append(
+                [f"s{number}", self.draw.choice(USERS), start, end, price, start - timedelta(days=5)]
+            )
+
+    def subscriber_lines(self, day: date) -> list[str]:
+        """Who is known on a day; some are missing now and then, some move and change plans."""
+        draw = random.Random(f"{day}")
+        return [
+            f"{user},{draw.choice(['DE', 'DE', 'FR', ' FR', ''])},2024-01-01,{draw.choice(['basic', 'basic ', ''])}"
+            for user in USERS[:-3]
+            if draw.random() < 0.95
+        ]
+
+    def subscription_lines(self, day: date) -> list[str]:
+        """Ends become known when they come, prices change; now and then a subscription is missing."""
+        draw = random.Random(f"{day.toordinal() // 14}")  # the same for a while: identical extracts
+        lines = []
+        for number, user, start, end, price, known_from in self.subscriptions:
+            shown = draw.choice([price, price, price, "12"])
+            if known_from <= day and draw.random() < 0.95:
+                is_known = end is not None and end <= day + timedelta(days=7)
+                lines.append(f"{number},{user},{start},{end if is_known else ''},{shown}")
+        return lines
+
+    def land_extracts(self, days: Iterable[date], name: str = "a") -> None:
+        for day in days:
+            self.pipeline.land("subscribers", f"extract_date={day}/{name}.csv", self.subscriber_lines(day))
+            self.pipeline.land("subscriptions", f"extract_date={day}/{name}.csv", self.subscription_lines(day))
+
+    def land_events(self, days: Sequence[int]) -> None:
+        """Files of ten days each: payments in two currencies, refunds, copies; several viewings a day, by strangers too."""
+        for first in days:
+            draw = random.Random(f"{first}")
+            payments, viewings = [], []
+            for number in range(60):
+                day = START + timedelta(days=first + draw.randrange(10))
+                amount = draw.choice(["9.99", "9.990", "10", "-5", "15.50"])
+                currency = draw.choice(["", "USD", " usd", "EUR"])
+                payments.append(f"p{first}-{number},{draw.choice(USERS[:20])},{day},{amount},{currency}")
+                hours = draw.choice(["0.5", "1", "1.0", "2.25", "0"])
+                viewings.append(f"{draw.choice([*USERS, 'stranger'])},{day},{hours}")
+            self.pipeline.land("payments", f"{first:03}.csv", [*payments, *payments[:5]])
+            self.pipeline.land("viewing_activity", f"{first:03}.csv", [*viewings, *viewings[:5]])
+
+    def take_out(self, *paths: str) -> None:
+        for path in paths:
+            contract = load_contracts(feeds_folder())[path.split("/", 1)[0]]
+            unload(self.pipeline.warehouse.conninfo("ingest"), contract, path, run_id="test")
+            (self.pipeline.landing / path).unlink()  # the oracle reads what lies there
+
+
+def plain(value: Any) -> Any:
+    """Numbers to ten places, midnights as dates."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | Decimal | Fraction):
+        return rounded(Fraction(value))
+    if isinstance(value, datetime):
+        assert value.astimezone(UTC).time() == datetime.min.time()
+        return value.astimezone(UTC).date()
+    return value
+
+
+def assert_equal(what: str, found: Iterable[Sequence[Any]], expected: Iterable[Sequence[Any]]) -> None:
+    here = Counter(tuple(map(plain, row)) for row in found)
+    there = Counter(tuple(map(plain, row)) for row in expected)
+    assert here, what
+    only_here, only_there = sorted(map(str, (here - there))), sorted(map(str, (there - here)))
+    assert not (only_here or only_there), f"{what}: warehouse {only_here[:8]}, oracle {only_there[:8]}"
+
+
+def assert_equals_the_oracle(pipeline: Pipeline) -> oracle.Expected:
+    expected = oracle.calculate(pipeline.landing)
+    for name, query in TABLES.items():
+        rows: list[Any] = getattr(expected, name)
+        if not query.startswith("select"):
+            query = f"select {', '.join(rows[0].__slots__)} from {query}"
+        assert_equal(name, pipeline.query(query), map(flat, rows))
+    for strategy in ("check", "timestamp"):
+        assert_equal(strategy, pipeline.query(VERSIONS.format(strategy)), map(flat, expected.subscriptions))
+    return expected
+
+
+def flat(row: Any) -> tuple[Any, ...]:
+    if isinstance(row, oracle.Version):
+        return (*row.values, row.valid_from, row.valid_to, row.is_current)
+    return row if isinstance(row, tuple) else astuple(row)
+
+
+def contents(pipeline: Pipeline) -> dict[str, list[str]]:
+    """All columns, to be compared byte for byte."""
+    tables = [query if "." in query[:5] else query.rsplit(" ", 1)[1] for query in TABLES.values()]
+    tables += ["dwh.dim_subscriptions_by_check", "dwh.dim_subscriptions_by_timestamp", "mart.channel_quality"]
+    return {table: sorted(map(str, pipeline.query(f"select * from {table}"))) for table in tables}
+
+
+def assert_says_much(expected: oracle.Expected) -> None:
+    """Equality would mean little if nothing moved."""
+    for name in ("new", "expansion", "contraction", "churn", "reactivation"):
+        assert any(getattr(row, f"{name}_mrr_amount") for row in expected.mrr_movements), name
+    assert any(row.ltv_amount for row in expected.mrr_movements)
+    assert {row.currency_code for row in expected.monthly_revenue} == {"USD", "EUR"}
+    assert {row.is_complete for row in expected.monthly_revenue} == {True, False}
+    returned = Counter(row.values[0] for row in expected.subscriptions)
+    assert max(returned.values()) > 2
+    ends = {row.valid_to for row in expected.subscriptions}
+    starts = {row.valid_from for row in expected.subscriptions}
+    assert ends - starts or any(row.valid_to and not row.is_current for row in expected.subscriptions)
+
+
+def test_revenue_mrr_and_history_are_right_however_the_files_come(pipeline: Pipeline) -> None:
+    service = Service(pipeline, seed=4)
+    service.land_extracts([day for day in EXTRACTS[:-2] if day not in (MISSED, LATE)])
+    service.land_extracts([TWICE], "again")
+    service.land_events([first for first in range(0, DAYS - 20, 10) if first != 40])
+    pipeline.run()
+    first = assert_equals_the_oracle(pipeline)
+    assert_says_much(first)
+    pipeline.gates()
+
+    # an extract older than those taken, two that wait, a month's file that comes late
+    service.land_extracts([LATE, *EXTRACTS[-2:]])
+    service.land_events([40, DAYS - 20])
+    pipeline.run()
+    second = assert_equals_the_oracle(pipeline)
+    assert LATE in {row.valid_from for row in second.subscriptions}
+
+    # other contents in the middle of history, and files taken out: the newest extract too
+    pipeline.land("subscriptions", f"extract_date={REPLACED}/a.csv", service.subscription_lines(REPLACED)[::2])
+    pipeline.land("payments", "050.csv", ["p,u1,2024-03-12,1.00,"])
+    events = ["payments/100.csv", "viewing_activity/020.csv"]
+    service.take_out(f"subscriptions/extract_date={UNLOADED}/a.csv", f"subscriptions/extract_date={LATE}/a.csv", *events)
+    pipeline.run()
+    third = assert_equals_the_oracle(pipeline)
+    assert LATE not in {row.valid_from for row in third.subscriptions}
+    assert len(third.monthly_revenue) > 20
+
+    as_daily_runs_left_it = contents(pipeline)
+    assert dbt.rebuild_history(pipeline.warehouse).succeeded
+    assert contents(pipeline) == as_daily_runs_left_it
+    pipeline.run(full_refresh=True)
+    assert contents(pipeline) == as_daily_runs_left_it
