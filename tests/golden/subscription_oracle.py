@@ -247,7 +247,9 @@ class Company:
                 is_on = any(each.is_on(day) for each in own for day in self.days(month))
                 if not (paid or hours or is_on):
                     continue
-                currencies = sorted({each.currency_code for each in paid} or {CURRENCY}, key=lambda c: (c != CURRENCY, c))
+                currencies = sorted(
+                    {each.currency_code for each in paid} or {CURRENCY}, key=lambda c: (c != CURRENCY, c)
+                )
                 for place, currency in enumerate(currencies):
                     amounts = [each.amount for each in paid if each.currency_code == currency]
                     is_first = place == 0
@@ -265,7 +267,11 @@ class Company:
     def monthly_revenue(self, user_months: list[UserMonth]) -> Iterator[MonthlyRevenue]:
         for month in self.months:
             rows = [row for row in user_months if row.month_start == month and (row.is_active or row.payment_count)]
-            slices = {(ALL, ALL), *((row.country or NONE, ALL) for row in rows), *((ALL, row.plan or NONE) for row in rows)}
+            slices = {
+                (ALL, ALL),
+                *((row.country or NONE, ALL) for row in rows),
+                *((ALL, row.plan or NONE) for row in rows),
+            }
             for country, plan in slices:
                 inside = [
                     row for row in rows if country in (ALL, row.country or NONE) and plan in (ALL, row.plan or NONE)
@@ -276,7 +282,14 @@ class Company:
                     revenue = sum(Fraction(row.revenue_amount or 0) for row in ours)
                     paying = sum(row.is_paying for row in ours)
                     yield MonthlyRevenue(
-                        *(month, country, plan, currency, revenue, sum(Fraction(row.refund_amount or 0) for row in ours)),
+                        *(
+                            month,
+                            country,
+                            plan,
+                            currency,
+                            revenue,
+                            sum(Fraction(row.refund_amount or 0) for row in ours),
+                        ),
                         *(sum(row.payment_count for row in ours), paying, active),
                         *(divided(revenue, active), divided(revenue, paying), self.is_complete(month)),
                     )
