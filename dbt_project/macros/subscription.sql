@@ -23,8 +23,9 @@ select * from final
 {%- endmacro %}
 
 {#
-    Dates that extracts say of themselves, in the name of their folder: a subquery of one column, extract_date. Others
-    are dated by the clock, which must not enter a mart.
+    Dates that extracts say of themselves, in the name of their folder: a subquery of one column, extract_date. A feed
+    with any file outside of such a folder is dated by the clock, which must not enter a mart; the ledger then names its
+    earlier extracts as if they lay in one.
 #}
 {% macro dated_extracts(feeds) %}
     select days.event_date as extract_date
@@ -32,5 +33,10 @@ select * from final
     inner join raw._loads as loads on days.load_id = loads.load_id
     where
         days.feed in ('{{ feeds | join("', '") }}')
-        and loads.status = 'loaded' and loads.loaded_count > 0 and loads.source_file like '%/extract\_date=%'
+        and loads.status = 'loaded' and loads.loaded_count > 0 and not exists (
+            select 1 from raw._loads as undated
+            where
+                undated.feed = days.feed and undated.status = 'loaded'
+                and undated.source_file not like '%/extract\_date=%'
+        )
 {%- endmacro %}
