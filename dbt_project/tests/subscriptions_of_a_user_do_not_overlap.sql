@@ -2,7 +2,10 @@
 {{ config(tags=['warning', 'dwh', 'subscription'], severity='warn') }}
 with subscriptions as (
     select
-        *,
+        subscription_id,
+        user_id,
+        start_date,
+        end_date,
         lead(start_date) over (partition by user_id order by start_date, subscription_id) as next_start_date
     from {{ ref('dim_subscriptions_by_check') }}
     where is_current
