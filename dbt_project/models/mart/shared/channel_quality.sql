@@ -21,15 +21,23 @@ users as (
     where place = 1
 ),
 
+user_keys as (select * from {{ ref('int_engagement__user_keys') }}),
+
+activity_days as (select * from {{ ref('fct_user_activity_daily') }}),
+
+all_payments as (select * from {{ ref('fct_payments') }}),
+
+currencies as (select * from {{ ref('int_subscription__currencies') }}),
+
 activity as (
     select
         users.user_id,
         max(case when activity_days.activity_date < users.registered_date + 7 then 1 else 0 end) as is_activated,
         max(case when activity_days.activity_date >= users.registered_date + 30 then 1 else 0 end) as is_retained
     from users
-    inner join {{ ref('int_engagement__user_keys') }} as user_keys
+    inner join user_keys
         on users.user_id = user_keys.user_id and user_keys.identity = '{{ identity }}'
-    inner join {{ ref('fct_user_activity_daily') }} as activity_days
+    inner join activity_days
         on user_keys.user_key = activity_days.user_key and users.registered_date <= activity_days.activity_date
     group by users.user_id
 ),
@@ -38,17 +46,17 @@ payments as (
     select
         users.registration_month,
         users.channel,
-        payments.currency_code,
+        all_payments.currency_code,
         users.user_id,
-        sum(payments.amount) as revenue_amount
+        sum(all_payments.amount) as revenue_amount
     from users
-    inner join {{ ref('fct_payments') }} as payments
+    inner join all_payments
         on
-            users.user_id = payments.user_id
-            and payments.identity = '{{ identity }}'
-            and users.registered_date <= payments.payment_date
-            and users.registered_date + 90 > payments.payment_date
-    group by users.registration_month, users.channel, payments.currency_code, users.user_id
+            users.user_id = all_payments.user_id
+            and all_payments.identity = '{{ identity }}'
+            and users.registered_date <= all_payments.payment_date
+            and users.registered_date + 90 > all_payments.payment_date
+    group by users.registration_month, users.channel, all_payments.currency_code, users.user_id
 ),
 
 counts as (
@@ -92,7 +100,7 @@ final as (
             as revenue_per_user_amount_90d,
         coalesce({{ months_later('counts.registration_month', 1) }} + 88 <= newest.newest_date, false) as is_complete
     from counts
-    cross join {{ ref('int_subscription__currencies') }} as currencies
+    cross join currencies
     cross join newest
     left join revenue
         on

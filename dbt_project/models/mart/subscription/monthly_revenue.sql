@@ -17,6 +17,8 @@ with user_months as (
 
 months as (select * from {{ ref('int_subscription__months') }}),
 
+currencies as (select * from {{ ref('int_subscription__currencies') }}),
+
 money as (
     select
         month_start,
@@ -75,7 +77,7 @@ final as (
         months.is_complete
     from slices
     inner join months on slices.month_start = months.month_start
-    cross join {{ ref('int_subscription__currencies') }} as currencies
+    cross join currencies
     left join users
         on
             slices.month_start = users.month_start

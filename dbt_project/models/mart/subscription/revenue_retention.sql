@@ -5,6 +5,10 @@ with user_months as (
     where payment_count > 0
 ),
 
+months as (select * from {{ ref('int_subscription__months') }}),
+
+currencies as (select * from {{ ref('int_subscription__currencies') }}),
+
 cohorts as (
     select
         user_id,
@@ -45,8 +49,8 @@ cells as (
             partition by sizes.cohort_month, currencies.currency_code order by months.month_start
         ) - 1 as month_offset
     from sizes
-    inner join {{ ref('int_subscription__months') }} as months on sizes.cohort_month <= months.month_start
-    cross join {{ ref('int_subscription__currencies') }} as currencies
+    inner join months on sizes.cohort_month <= months.month_start
+    cross join currencies
 ),
 
 cumulated as (
