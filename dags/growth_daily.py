@@ -13,7 +13,8 @@ the published marts stay as they were; its log names the test, how many rows fai
 **One at a time.** A run waits in its first task while another one is going on, also beside a backfill, whose runs
 Airflow does not count for `max_active_runs` (docs/runbooks/backfill.md).
 
-**Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named (empty: all).
+**Params.** `full_refresh` rebuilds every incremental model from raw; `feeds` loads only the feeds named; `domains`
+loads, builds and publishes only the domains named (empty: all).
 
 **Alerts.** A task that failed for good, and a run that is late, are told once (docs/alerts.md).
 
@@ -39,6 +40,7 @@ with DAG(
     params={
         "full_refresh": Param(False, type="boolean", description="Rebuild every incremental model from raw."),
         "feeds": Param([], type="array", items={"type": "string"}, description="Feeds to load; empty for all."),
+        "domains": Param([], type="array", items={"type": "string"}, description="Domains to run; empty for all."),
     },
     tags=["growth"],
 ):

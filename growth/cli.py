@@ -15,7 +15,7 @@ import psycopg
 
 from growth import packages, table
 from growth.alerts.command import alert
-from growth.console import connect, feeds_option, landed_path, prepared, say
+from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
 
@@ -78,7 +78,8 @@ def unload(path: str) -> None:
 @cli.command()
 @click.option("--full-refresh", is_flag=True, help="Rebuild every model from raw, whatever has changed.")
 @feeds_option
-def run(full_refresh: bool, feeds: list[str]) -> None:
+@domains_option
+def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
     from embedded.airflow import run_dag
     from growth import parsing
@@ -90,12 +91,15 @@ def run(full_refresh: bool, feeds: list[str]) -> None:
     for warning in unclaimed(landing_folder(), load_contracts(feeds_folder())):
         say(warning)
     log_path = growth_home() / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
-    code = run_dag(growth_home(), warehouse, {"full_refresh": full_refresh, "feeds": feeds}, log_path)
+    params = {"full_refresh": full_refresh, "feeds": feeds, "domains": domains}
+    code = run_dag(growth_home(), warehouse, params, log_path)
     if code == 0:
-        from growth.status import delivered_files, last_publication
+        from growth.status import delivered_files, last_publication, silent_domains
 
         if not delivered_files(warehouse):
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
+        elif silent := silent_domains(warehouse):
+            say(f"No data of {', '.join(silent)}: the marts of it are there, and empty.")
         say(last_publication(warehouse))
         if not packages.elementary_version():
             say(packages.ABSENT)
@@ -131,6 +135,29 @@ def publish(roll_back: bool, force: bool) -> None:
     publication = publish_marts(warehouse, run_id, dbt.mart_names(), force=force)
     for mart, count in publication.row_counts.items():
         say(f"mart.{mart}: {count:,} rows, {publication.changed_counts[mart]:,} changed")
+
+
+@cli.command()
+def rebuild_history() -> None:
+    """Build dimensions that change over time anew from the extracts in raw, in the order of their dates.
+
+    Every run keeps them right; this is for an edit of their models. The next run brings the marts in line.
+    """
+    from growth import dbt
+    from growth.gate_results import run_gate
+
+    warehouse = prepared()
+    run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    for layer in ("raw", "staging"):  # what is built from is judged first, as in a run
+        result = run_gate(layer, warehouse, run_id)
+        if not result.succeeded:
+            say("\n".join([*map(dbt.describe, result.failures), f"Nothing was rebuilt: gate {layer} failed."]))
+            sys.exit(1)
+    result = dbt.rebuild_history(warehouse)
+    if not result.succeeded:
+        say("\n".join(map(dbt.describe, result.failures)) or result.error)
+        sys.exit(1)
+    say(f"{result.node_count} tables of history were built anew.")
 
 
 @cli.command()

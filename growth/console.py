@@ -46,6 +46,20 @@ def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str 
     return wanted
 
 
+def _domain_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+    from ingest.contract import load_contracts
+
+    known = sorted({contract.domain for contract in load_contracts(feeds_folder()).values()})
+    wanted = [domain.strip() for domain in (value or "").split(",") if domain.strip()]
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise click.BadParameter(f"no feed of domain {', '.join(unknown)}; there are: {', '.join(known)}")
+    return wanted
+
+
+domains_option = click.option(
+    "--domains", callback=_domain_list, metavar="A,B", help="Load, build and publish only these domains."
+)
 feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
 
 

@@ -133,15 +133,35 @@ def invoke(
     return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""), checks)
 
 
-def run_layer(layer: str, warehouse: Warehouse, *, full_refresh: bool = False, target: str = "prod") -> DbtResult:
-    """Build every model (and seed) of a layer."""
-    arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select", f"tag:{layer}"]
+def run_layer(
+    layer: str,
+    warehouse: Warehouse,
+    *,
+    domains: Sequence[str] = (),
+    full_refresh: bool = False,
+    target: str = "prod",
+) -> DbtResult:
+    """Build every model, seed and snapshot of a layer; of some domains only those that their models are built from."""
+    arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
+    arguments += _of_domains([f"tag:{layer}"], domains)
     if full_refresh:
         arguments.append("--full-refresh")
     return invoke(arguments, warehouse, target)
 
 
-def check_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+    """Build every slowly changing dimension anew from the extracts in raw, in the order of their dates."""
+    arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--full-refresh"]
+    arguments += ["--select", "+tag:snapshot", "+config.incremental_strategy:rebuild_history"]
+    return invoke(arguments, warehouse, target)
+
+
+def _of_domains(selection: Sequence[str], domains: Sequence[str]) -> list[str]:
+    """What is selected, as far as models of the domains are built from it; all of it where no domain is named."""
+    return [f"{each},+tag:{domain}" for each in selection for domain in domains] if domains else list(selection)
+
+
+def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = (), target: str = "prod") -> DbtResult:
     """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
 
     A test that compares layers belongs to the latest of them: every gate leaves out what reads a layer after its own.
@@ -154,7 +174,10 @@ def check_layer(layer: str, warehouse: Warehouse, *, target: str = "prod") -> Db
     if not selection:
         return DbtResult(succeeded=True, node_count=0, failures=(), error="")
     later = LAYERS if layer == "raw" else LAYERS[LAYERS.index(layer) + 1 :]
-    arguments = ["test", "--exclude-resource-type", "unit_test", "--select", *selection, "--exclude"]
+    arguments = ["test", "--exclude-resource-type", "unit_test", "--select", *_of_domains(selection, domains)]
+    if domains:  # what is compared with another domain's models waits until these are built
+        arguments += ["--indirect-selection", "buildable"]
+    arguments += ["--exclude"]
     arguments += ["tag:freshness", "tag:elementary", *(f"tag:{each}" for each in later)]
     return invoke(arguments, warehouse, target)
 
@@ -187,13 +210,15 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
         return invoke(arguments, warehouse)
 
 
-def mart_names() -> list[str]:
-    """The marts of the project, as dbt parsed it last: what publishing takes from the candidates."""
+def mart_names(domains: Sequence[str] = ()) -> list[str]:
+    """The marts of the project, or of domains, as dbt parsed it last: what publishing takes from the candidates."""
     manifest = json.loads((growth_home() / "dbt" / "target-prod" / "manifest.json").read_text())
     return sorted(
         node["name"]
         for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and "mart" in node["tags"]
+        if node["resource_type"] == "model"
+        and "mart" in node["tags"]
+        and (not domains or set(domains) & set(node["tags"]))
     )
 
 

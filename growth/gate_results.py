@@ -5,6 +5,7 @@ Target: ``mart.gate_results``, one row per run, gate and check.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -41,13 +42,13 @@ class GateResult:
     kept_in: str
 
 
-def run_gate(layer: str, warehouse: Warehouse, run_id: str) -> DbtResult:
+def run_gate(layer: str, warehouse: Warehouse, run_id: str, domains: Sequence[str] = ()) -> DbtResult:
     """Run the data tests of a layer and write down what each found, whether the gate opens or not.
 
     Raises:
         psycopg.OperationalError: connection lost.
     """
-    result = check_layer(layer, warehouse)
+    result = check_layer(layer, warehouse, domains=domains)
     if not result.lost_connection:
         record(warehouse, run_id, layer, result)
     return result

@@ -54,6 +54,14 @@ def report(warehouse: Warehouse) -> list[str]:
     return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse), about_elementary]
 
 
+def silent_domains(warehouse: Warehouse) -> list[str]:
+    """The domains of which no file is in raw."""
+    domains = {contract.feed: contract.domain for contract in load_contracts(feeds_folder()).values()}
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        loaded = conn.execute("select distinct feed from raw._loads where status = 'loaded'").fetchall()
+    return sorted({*domains.values()} - {domains[feed] for (feed,) in loaded if feed in domains})
+
+
 def delivered_files(warehouse: Warehouse) -> int:
     """How many files have ever been delivered, refused ones included."""
     with psycopg.connect(warehouse.conninfo()) as conn:

@@ -183,6 +183,7 @@ class Contract(_Strict):
     domain: Name
     description: Text
     identity: Name | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None  # of amounts that name none
     event_time: Name | None = None
     user: Name | None = None  # none: nobody's rows, such as a list of products
     key: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]

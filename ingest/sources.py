@@ -130,12 +130,16 @@ def _table(contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, A
     return {
         "name": contract.feed,
         "description": contract.description,
-        "config": {
-            "meta": {"identity": contract.user_identity, "user": contract.user, "event_time": contract.time_column}
-        },
+        "config": {"meta": _meta(contract)},
         "data_tests": _table_tests(contract),
         "columns": [*columns, *([extract_date] if contract.has_extract_date else []), load_id],
     }
+
+
+def _meta(contract: Contract) -> dict[str, Any]:
+    """What models ask of a contract, see macro feed_contract."""
+    meta = {"identity": contract.user_identity, "user": contract.user, "event_time": contract.time_column}
+    return meta | ({"currency": contract.currency} if contract.currency else {})
 
 
 def _table_tests(contract: Contract) -> list[dict[str, Any]]:

@@ -20,10 +20,11 @@ from sample_data.engagement import open_accounts
 from sample_data.engagement_files import ENGAGEMENT_FEEDS, Span, write_engagement
 from sample_data.engagement_texts import EngagementTexts
 from sample_data.files import Bytes, WrittenFile, digit_table
+from sample_data.subscription_files import SUBSCRIPTION_FEEDS, write_subscriptions
 
 DEFAULT_START = date(2024, 1, 1)  # a Monday
 Writer = Generator[int, None, None]  # writes a day at each step
-FEEDS = (*ACQUISITION_HEADERS, *ENGAGEMENT_FEEDS)
+FEEDS = (*ACQUISITION_HEADERS, *ENGAGEMENT_FEEDS, *SUBSCRIPTION_FEEDS)
 # Retention shows over weeks: the apps of a shorter sample are older than its sessions, so that they have so many days.
 ENGAGEMENT_DAYS = 88
 
@@ -51,7 +52,8 @@ def write_sample(
         seed: names the sample; the same arguments give the same bytes everywhere.
         start: the first day (UTC).
         feeds: which feeds to write; a feed's files are the same whichever others are written.
-        lead_days: by how many days the feeds of engagement begin earlier; so many that they cover ENGAGEMENT_DAYS.
+        lead_days: by how many days the other feeds begin earlier than those of acquisition; so many that they cover
+            ENGAGEMENT_DAYS.
         more_days: by how many days they end later, everything before staying as it is: daily files are the same, and
             of weekly ones all but the last.
         events: about how many rows of events and app_events are written for ``days`` and ``lead_days``, by more or
@@ -60,7 +62,8 @@ def write_sample(
         progress: called after each day with the number of days done and of all days.
 
     Returns:
-        The files: sessions and conversions week by week, then the extracts, then the files of each feed of events.
+        The files: sessions and conversions week by week, then the extracts of the apps and the files of each feed of
+        events, then those of subscriptions week by week.
 
     Raises:
         ValueError: users or days below 1, seed or other days below 0, or a feed that there is not.
@@ -82,9 +85,11 @@ def write_sample(
         writer = write_acquisition(folder, population, user_texts, start, days, feeds, seed, written)
         steps[writer] = days
     by_engagement: list[WrittenFile] = []
-    if set(feeds) & set(ENGAGEMENT_FEEDS):
+    by_subscription: list[WrittenFile] = []
+    first_day = start - timedelta(days=lead_days)
+    if not set(feeds) <= set(ACQUISITION_HEADERS):
         accounts = open_accounts(population, days, lead_days, seed)
-        first_day = start - timedelta(days=lead_days)
+    if set(feeds) & set(ENGAGEMENT_FEEDS):
         span = Span.of(first_day, lead_days + days, more_days, is_daily=is_daily)
         texts = EngagementTexts(accounts, user_texts, first_day, span.days)
         per_million = 1_000_000
@@ -92,8 +97,12 @@ def write_sample(
             per_million = Crowd.of(accounts).per_million(events, lead_days + days)
         writer = write_engagement(folder, accounts, texts, span, feeds, seed, per_million, by_engagement)
         steps[writer] = span.days
+    if set(feeds) & set(SUBSCRIPTION_FEEDS):
+        all_days = lead_days + days + more_days
+        writer = write_subscriptions(folder, accounts, user_texts, first_day, all_days, feeds, seed, by_subscription)
+        steps[writer] = all_days
     _run(steps, days, progress)
-    return written + by_engagement
+    return written + by_engagement + by_subscription
 
 
 def _run(

@@ -75,7 +75,7 @@ def load_feeds() -> Any:
 def select_feeds() -> PokeReturnValue:
     """Prepare the warehouse, wait until no other run is going on, and name the feeds to load.
 
-    Those of the run's params, else all. Never none.
+    Those of the run's params, else those of its domains, else all. Never none.
     """
     from growth.settings import feeds_folder, landing_folder
     from growth.warehouse import initialise
@@ -83,7 +83,14 @@ def select_feeds() -> PokeReturnValue:
     from ingest.landing import unclaimed
 
     contracts = load_contracts(feeds_folder())
-    wanted = get_current_context()["params"]["feeds"] or list(contracts)
+    of_domains = {feed: contract.domain for feed, contract in contracts.items()}
+    domains = _domains()
+    if unknown := sorted(set(domains) - set(of_domains.values())):
+        known = ", ".join(sorted(set(of_domains.values())))
+        raise AirflowFailException(f"No feed of domain {', '.join(unknown)}; there are: {known}.")
+    wanted = get_current_context()["params"]["feeds"] or [
+        feed for feed, domain in of_domains.items() if not domains or domain in domains
+    ]
     unknown = sorted(set(wanted) - set(contracts))
     if unknown:
         raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
@@ -121,7 +128,7 @@ def gate(layer: str) -> Any:
     def run_gate() -> None:
         from growth.gate_results import run_gate as run
 
-        result = run(layer, warehouse(), get_current_context()["run_id"])
+        result = run(layer, warehouse(), get_current_context()["run_id"], _domains())
         _report(f"gate {layer}", result)
         log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
 
@@ -137,7 +144,7 @@ def run_layer(layer: str) -> Any:
         from growth import dbt
 
         full_refresh = bool(get_current_context()["params"]["full_refresh"])
-        result = dbt.run_layer(layer, warehouse(), full_refresh=full_refresh)
+        result = dbt.run_layer(layer, warehouse(), domains=_domains(), full_refresh=full_refresh)
         _report(f"layer {layer}", result)
 
     return build()
@@ -150,10 +157,12 @@ def publish_marts() -> dict[str, int]:
     from growth.cleanup import forget_removed_rows
     from growth.dbt import mart_names
     from growth.publish import publish
+    from growth.status import silent_domains
 
-    publication = publish(warehouse(), get_current_context()["run_id"], mart_names())
+    publication = publish(warehouse(), get_current_context()["run_id"], mart_names(_domains()))
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
     log.info("rows changed: %s", publication.changed_counts)
+    log.info("domains without data: %s", ", ".join(silent_domains(warehouse())) or "none")
     forget_removed_rows(warehouse())
     return publication.row_counts
 
@@ -165,6 +174,11 @@ def warehouse() -> Warehouse:
     connection = Connection.get("warehouse")
     at = Warehouse.at(connection.host or "127.0.0.1", connection.port or 5432)
     return replace(at, database=connection.schema or at.database)
+
+
+def _domains() -> list[str]:
+    """The domains that the run is for; empty for all."""
+    return list(get_current_context()["params"]["domains"])
 
 
 def _take_turn() -> str | None:

@@ -10,7 +10,7 @@
 {% macro state(table) %}{{ generate_schema_name('dwh', none) | trim }}.{{ table }}{% endmacro %}
 
 {% macro freeze_loads() %}
-    {% if execute and flags.WHICH in ('run', 'build') %}
+    {% if execute and flags.WHICH in ('run', 'build', 'snapshot') %}
         create schema if not exists {{ generate_schema_name('dwh', none) | trim }};
         create table if not exists {{ state('_batches') }} (
             invocation_id text primary key, load_ids bigint [] not null, started_at timestamptz not null default now()
@@ -30,7 +30,7 @@
     {% endif %}
 {% endmacro %}
 
-{# Post-hook of every dwh model, in its transaction. `--empty` builds consume nothing. #}
+{# Post-hook of every dwh model and snapshot, in its transaction. `--empty` builds consume nothing. #}
 {% macro record_loads() %}
     {% if config.get('materialized') != 'incremental' or not is_incremental() or flags.EMPTY %}
         delete from {{ state('_consumed_loads') }} where model = '{{ this.name }}';
@@ -42,7 +42,7 @@
             select unnest(load_ids) as load_id from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}'
         ) as frozen
         where true
-        {%- for parent in model.depends_on.nodes if parent in graph.nodes and graph.nodes[parent].config.materialized in ('incremental', 'table') %}
+        {%- for parent in model.depends_on.nodes if parent in graph.nodes and graph.nodes[parent].config.materialized in ('incremental', 'table', 'snapshot') %}
             and exists (
                 select 1 from {{ state('_consumed_loads') }} as upstream
                 where upstream.model = '{{ graph.nodes[parent].name }}' and upstream.load_id = frozen.load_id
@@ -57,8 +57,11 @@
     {% endif %}
 {% endmacro %}
 
-{# Ids of the frozen loads of a feed that `this` has not consumed. #}
+{# Ids of the frozen loads of a feed that `this` has not consumed; none where it is built anew. #}
 {% macro pending_loads(feeds) %}
+    {% do return(waiting_loads(feeds) if execute and this and is_incremental() else []) %}
+{% endmacro %}
+{% macro waiting_loads(feeds) %}
     {% set query %}
         select loads.load_id from raw._loads as loads
         where loads.feed in ('{{ feeds | join("', '") }}')
@@ -69,7 +72,7 @@
             )
         order by loads.load_id
     {% endset %}
-    {% do return(run_query(query).columns[0].values() | list if execute and this and is_incremental() else []) %}
+    {% do return(run_query(query).columns[0].values() | list) %}
 {% endmacro %}
 
 {# The event days that pending loads of the feeds touched: a list of dates. #}

@@ -1,7 +1,7 @@
 {#
     What the contract of a feed says of its rows, as the generated sources file passes it on: identity (whose user ids
-    they carry), user and event_time (its columns). The feeds stand a second time, without it, for Elementary's
-    monitors. While dbt parses, and in unit tests, no source is known: names stand in.
+    they carry), user and event_time (its columns), currency (of amounts that name none). The feeds stand a second time,
+    without it, for Elementary's monitors. While dbt parses, and in unit tests, no source is known: names stand in.
 #}
 {% macro feed_contract(feed) %}
     {%- if execute and graph.sources -%}
@@ -10,5 +10,5 @@
         {%- endfor -%}
         {%- do exceptions.raise_compiler_error('No feed ' ~ feed ~ ' among the sources') -%}
     {%- endif -%}
-    {%- do return({'identity': 'identity', 'user': 'user_id', 'event_time': 'event_time'}) -%}
+    {%- do return({'identity': 'identity', 'user': 'user_id', 'event_time': 'event_time', 'currency': 'USD'}) -%}
 {% endmacro %}

@@ -77,3 +77,19 @@
 {% macro default__day_bit(place) %}cast(1 as integer) << ({{ place }}){% endmacro %}
 {% macro day_count(bits) %}{{ adapter.dispatch('day_count')(bits) }}{% endmacro %}
 {% macro default__day_count(bits) %}bit_count(cast({{ bits }} as bit(32))){% endmacro %}
+
+{# A number without zeros at its end: equal ones are the same text, whichever file a copy comes from. #}
+{% macro plain_number(column) %}{{ adapter.dispatch('plain_number')(column) }}{% endmacro %}
+{% macro default__plain_number(column) %}trim_scale({{ column }}){% endmacro %}
+
+{# The first day of every month from that of one day to that of another; none where a day is null, or they are turned. #}
+{% macro month_spine(first_day, last_day, column) %}{{ adapter.dispatch('month_spine')(first_day, last_day, column) }}{% endmacro %}
+{% macro default__month_spine(first_day, last_day, column) -%}
+    cast(
+        generate_series(
+            date_trunc('month', cast({{ first_day }} as timestamp)),
+            date_trunc('month', cast({{ last_day }} as timestamp)),
+            interval '1 month'
+        ) as date
+    ) as {{ column }}
+{%- endmacro %}

@@ -50,7 +50,7 @@ def test_every_dag_is_documented_tagged_and_written_by_one_run_at_a_time(dag_bag
 def test_runs_daily_at_four_utc_with_the_documented_params(daily: Any) -> None:
     assert daily.schedule == "0 4 * * *"
     assert str(daily.timezone) == "UTC"
-    assert {name: daily.params[name] for name in daily.params} == {"full_refresh": False, "feeds": []}
+    assert {name: daily.params[name] for name in daily.params} == {"full_refresh": False, "feeds": [], "domains": []}
 
 
 def test_each_step_waits_for_the_gate_before_it(daily: Any) -> None:

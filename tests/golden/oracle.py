@@ -273,7 +273,7 @@ def acquisition_daily(landed: Landed, attributions: Iterable[Attribution]) -> li
     return [AcquisitionDay(*key, sessions[key], paid[key], registrations[key]) for key in keys]
 
 
-def dim_users(landed: Landed, identity: str = "acquisition", domain: str = "acquisition") -> list[User]:
+def dim_users(landed: Landed, identity: str = "customer", domain: str = "acquisition") -> list[User]:
     """Every user with a session or a registration, and the first and last day with one."""
     days: dict[str, set[date]] = defaultdict(set)
     for session in landed.sessions:

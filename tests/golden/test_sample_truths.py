@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import date
+from pathlib import Path
+
 import pytest
+from golden import engagement_log, subscription_oracle
+from golden.oracle import Attribution, calculate
 from support.engagement import Sample, found_in
 from support.pipeline import Pipeline
 
@@ -63,6 +69,27 @@ QUERIES = {
 }
 
 
+def quality_in(folder: Path) -> dict[tuple[date, str], tuple[int, ...]]:
+    """What each channel brings by month, counted in the files: users, those active, kept and paying, and cents."""
+    events = defaultdict(set)
+    for event in engagement_log.read_landing(folder).events:
+        events[event.user_id].add(event.day)
+    payments = subscription_oracle.Company(folder).payments
+    first: dict[str, Attribution] = {}
+    for row in sorted(calculate(folder).registrations, key=lambda row: row.registration.registered_at):
+        first.setdefault(str(row.registration.user_id), row)
+    found: dict[tuple[date, str], tuple[int, ...]] = {}
+    for user, row in first.items():
+        day = row.registration.registered_at.date()
+        channel = "UNATTRIBUTED" if row.session is None else row.session.channel or "(none)"
+        ages = {(active - day).days for active in events[user]}
+        paid = sum(each.amount for each in payments if each.user_id == user and 0 <= (each.day - day).days < 90)
+        counts = (1, bool(ages & {*range(7)}), any(age >= 30 for age in ages), paid > 0, int(paid * 100))
+        before = found.get((day.replace(day=1), channel), (0,) * len(counts))
+        found[day.replace(day=1), channel] = tuple(map(sum, zip(before, counts, strict=True)))
+    return found
+
+
 def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> None:
     sample = Sample(pipeline.landing, write_sample(pipeline.landing, users=2000, days=60, seed=1))
     pipeline.run()
@@ -71,3 +98,10 @@ def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> Non
         [(found,)] = pipeline.query(query)
         assert float(found) == pytest.approx(counted[truth], abs=1e-9), truth
         assert ENGAGEMENT_TRUTHS[truth].low <= found <= ENGAGEMENT_TRUTHS[truth].high, truth
+    quality = pipeline.query(
+        "select registration_month, channel, registered_user_count, activated_user_count, retained_user_count_30d,"
+        " paying_user_count, (revenue_amount_90d * 100)::bigint from mart.channel_quality"
+        " where registered_user_count > 0"
+    )
+    assert {(month, channel): tuple(rest) for month, channel, *rest in quality} == quality_in(pipeline.landing)
+    pipeline.gates()

@@ -80,11 +80,47 @@ def app_users(draw: random.Random) -> Iterator[Record]:
         yield Record(at, f"{10**18 + draw.randrange(12)},2024-01-01,{attributes},{draw.choice(['', '2024-01-29'])}")
 
 
+def subscribers(draw: random.Random) -> Iterator[Record]:
+    """Subscribers on some days' extracts: they move, change plans, go and come back."""
+    for _ in range(160):
+        at = START + timedelta(days=draw.randrange(DAYS))
+        yield Record(at, f"{10**18 + draw.randrange(14)},{draw.choice(['FR', ' DE', ''])},,{draw.choice(['a', 'b'])}")
+
+
+def payments(draw: random.Random) -> Iterator[Record]:
+    """Payments and refunds in two currencies, in two spellings of one amount; ids come again with other content."""
+    for number in range(160):
+        at = START + timedelta(days=draw.randrange(DAYS))
+        amount = f"{draw.choice(['9.9', '9.90', '-5', '10'])},{draw.choice(['', 'USD', 'eur'])}"
+        yield Record(at, f"p{number % 140},{10**18 + draw.randrange(20)},{at:%Y-%m-%d},{amount}")
+
+
+def subscriptions(draw: random.Random) -> Iterator[Record]:
+    """Subscriptions on some days' extracts: starts, ends and prices move, and one may stand in an extract twice."""
+    for _ in range(160):
+        at = START + timedelta(days=draw.randrange(DAYS))
+        number = draw.randrange(24)
+        start = START + timedelta(days=draw.choice([-75, -5, 0, 3]))
+        end = draw.choice(["", f"{start + timedelta(days=draw.choice([-1, 0, 2, 45])):%Y-%m-%d}"])
+        price = draw.choice(["0", "10", "10.0", "15"])
+        yield Record(at, f"s{number},{10**18 + number % 9},{start:%Y-%m-%d},{end},{price}")
+
+
+def viewing_activity(draw: random.Random) -> Iterator[Record]:
+    """Viewing, several times a day too, and nobody's."""
+    for _ in range(200):
+        at = START + timedelta(days=draw.randrange(DAYS))
+        who = draw.choice([" ", *[str(10**18 + draw.randrange(20))] * 9])
+        yield Record(at, f"{who},{at:%Y-%m-%d},{draw.choice(['1', '1.0', '0.25', '3'])}")
+
+
 GENERATORS: dict[str, Generator] = {
     **{"sessions": sessions, "conversions": conversions},
     **{"events": events, "app_events": app_events, "app_users": app_users},
+    **{"subscribers": subscribers, "payments": payments},
+    **{"subscriptions": subscriptions, "viewing_activity": viewing_activity},
 }
-FULL_EXTRACTS = ("app_users",)
+FULL_EXTRACTS = ("app_users", "subscribers", "subscriptions")
 
 
 def path_of(feed: str, day: str, name: str) -> str:

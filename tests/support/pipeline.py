@@ -33,6 +33,7 @@ MARTS = {
         for name in (
             *("active_users", "rolling_active_users", "growth_accounting", "retention_cohorts"),
             *("power_user_curve", "usage_daily", "user_lifetimes"),
+            *("monthly_revenue", "mrr_movements", "revenue_retention", "channel_quality"),
         )
     },
     **{
@@ -44,6 +45,13 @@ MARTS = {
             "dim_countries",
             "dim_dates",
             "fct_user_periods",
+            "dim_subscribers",
+            "dim_subscriptions_by_check",
+            "dim_subscriptions_by_timestamp",
+            "fct_payments",
+            "fct_viewing",
+            "fct_subscription_months",
+            "fct_user_monthly_metrics",
         )
     },
     # keys of users mean nothing outside of a warehouse

@@ -325,4 +325,5 @@ def test_contracts_of_the_repository() -> None:
             ("hours_watched", "numeric", False),
         ],
     }
-    assert {contracts[feed].user_identity for feed in SUBSCRIPTION} == {"subscription"}
+    assert {contract.user_identity for contract in contracts.values()} == {"customer"}
+    assert {feed for feed, contract in contracts.items() if contract.currency == "USD"} == {"payments", "subscriptions"}

@@ -248,8 +248,8 @@ def test_dim_users_spans_sessions_and_registrations(landing: Landing) -> None:
     landing.registration(user=2)
     domains = ("acquisition",)
     assert landing.calculate().dim_users == [
-        User("acquisition", "1", domains, date(2024, 2, 7), date(2024, 2, 10)),
-        User("acquisition", "2", domains, date(2024, 2, 10), date(2024, 2, 10)),
+        User("customer", "1", domains, date(2024, 2, 7), date(2024, 2, 10)),
+        User("customer", "2", domains, date(2024, 2, 10), date(2024, 2, 10)),
     ]
 
 

@@ -1,5 +1,5 @@
 {{ config(tags=['shared']) }}
--- Grain: one row per country that any event or account has; grows from the data.
+-- Grain: one row per country that any event, account or subscriber has; grows from the data.
 with events as (
     select country from {{ ref('fct_activity_daily') }}
     where country <> '(none)'
@@ -10,10 +10,17 @@ accounts as (
     where country is not null
 ),
 
+subscribers as (
+    select country from {{ ref('dim_subscribers') }}
+    where country is not null
+),
+
 final as (
     select country from events
     union
     select country from accounts
+    union
+    select country from subscribers
 )
 
 select * from final

@@ -6,6 +6,10 @@ with days as (
     select registered_date from {{ ref('int_acquisition__registrations') }}
     union all
     select activity_date from {{ ref('fct_activity_daily') }}
+    union all
+    select payment_date from {{ ref('fct_payments') }}
+    union all
+    select watch_date from {{ ref('fct_viewing') }}
 ),
 
 span as (

@@ -19,6 +19,14 @@ with sightings as (
     from {{ ref('int_engagement__user_tracks') }} as tracks
     inner join {{ ref('int_engagement__user_keys') }} as user_keys on tracks.user_key = user_keys.user_key
     where tracks.product = 'all' and tracks.country = 'all'
+    union all
+    select
+        identity,
+        user_id,
+        'subscription' as domain_name,
+        first_date,
+        last_date
+    from {{ ref('int_subscription__users') }}
 ),
 
 final as (
