@@ -77,3 +77,12 @@
 {% macro default__day_bit(place) %}cast(1 as integer) << ({{ place }}){% endmacro %}
 {% macro day_count(bits) %}{{ adapter.dispatch('day_count')(bits) }}{% endmacro %}
 {% macro default__day_count(bits) %}bit_count(cast({{ bits }} as bit(32))){% endmacro %}
+
+{#
+    Bits moved up by some places, down where that is negative, as far as they then lie in the 30 lowest. What a month's
+    days are, counted from another day.
+#}
+{% macro shifted_bits(bits, places) %}{{ adapter.dispatch('shifted_bits')(bits, places) }}{% endmacro %}
+{% macro default__shifted_bits(bits, places) -%}
+    ((cast({{ bits }} as bigint) << greatest({{ places }}, 0)) >> greatest(-({{ places }}), 0)) & 1073741823
+{%- endmacro %}
