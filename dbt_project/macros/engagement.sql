@@ -292,3 +292,6 @@
     ) as days
     group by grouping sets ((user_key), (user_key, product))
 {% endmacro %}
+
+{# The days after the first one on which it is asked whether users came back. #}
+{% macro nday_numbers() %}{% do return([1, 3, 7, 14, 30]) %}{% endmacro %}

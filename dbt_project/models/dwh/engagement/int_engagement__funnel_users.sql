@@ -25,7 +25,6 @@ step_1 as (
     select
         events.user_key,
         events.product,
-        min(events.occurred_at) as begun_at,
         min(events.occurred_at) as reached_at
     from {{ ref('fct_events') }} as events
     inner join steps
@@ -38,38 +37,37 @@ step_1 as (
     group by events.user_key, events.product
 ),
 
-later_events as (
+-- events of later steps that may count, and with each how far its user has come
+level_1 as (
     select
         events.user_key,
         events.product,
         steps.step_number,
-        events.occurred_at
+        events.occurred_at,
+        step_1.reached_at
     from step_1
     inner join {{ ref('fct_events') }} as events
         on
             step_1.user_key = events.user_key
             and step_1.product = events.product
-            and events.occurred_at >= step_1.begun_at
-            and events.occurred_at <= step_1.begun_at + interval '{{ var('funnel_window_days') }}' day
+            and events.occurred_at >= step_1.reached_at
+            and events.occurred_at <= step_1.reached_at + interval '{{ var('funnel_window_days') }}' day
     inner join steps
         on events.product = steps.product and events.event_type = steps.event_type and steps.step_number > 1
 ),
 
 {% for number in range(2, step_count + 1) %}
-    step_{{ number }} as (
+    level_{{ number }} as (
         select
-            reached.user_key,
-            reached.product,
-            reached.reached_at as previous_at,
-            min(later_events.occurred_at) as reached_at
-        from step_{{ number - 1 }} as reached
-        inner join later_events
-            on
-                reached.user_key = later_events.user_key
-                and reached.product = later_events.product
-                and later_events.step_number = {{ number }}
-                and reached.reached_at <= later_events.occurred_at
-        group by reached.user_key, reached.product, reached.reached_at
+            user_key,
+            product,
+            step_number,
+            occurred_at,
+            reached_at as previous_at,
+            min(case when step_number = {{ number }} then occurred_at end) over (partition by user_key, product)
+                as reached_at
+        from level_{{ number - 1 }}
+        where step_number >= {{ number }} and occurred_at >= reached_at
     ),
 {% endfor %}
 
@@ -89,7 +87,9 @@ final as (
             {{ number }} as step_number,
             reached_at,
             {{ microseconds_between('previous_at', 'reached_at') }} as microseconds_from_previous
-        from step_{{ number }}
+        from level_{{ number }}
+        where step_number = {{ number }} and occurred_at = reached_at
+        group by product, user_key, previous_at, reached_at
     {% endfor %}
 )
 

@@ -1,65 +1,29 @@
 -- Grain: one row per month of the first day, product (or `all`), segment, day number and way of counting; the total has
 -- every month of the span. See docs/metrics.md#n-day-retention.
--- What became of a user is a set of bits, four a day number: users with the same bits are counted together, by segment,
--- before any of it is looked at.
-{% set numbers = [1, 3, 7, 14, 30] %}
+-- What became of a user is a few bits: users with the same bits are counted together, by segment, before any of them is
+-- looked at.
+{% set segments = ['country', 'platform', 'channel', 'age_group', 'gender', 'user_segment'] %}
 {% set types = ['on_day', 'on_or_after', 'bracket'] %}
-{% set attributes = ['age_group', 'gender', 'user_segment'] %}
-{% set segments = ['country', 'platform', 'channel'] + attributes %}
-with beginnings as (select * from {{ ref('int_engagement__user_beginnings') }}),
-
-months as (
-    select
-        period_start as cohort_month,
-        newest_date
+with months as (
+    select period_start as cohort_month
     from {{ ref('int_engagement__periods') }}
     where period_type = 'month'
 ),
 
-accounts as (
-    select
-        user_keys.user_key,
-        dim_app_users.valid_from,
-        dim_app_users.valid_to,
-        {% for column in attributes %}
-            dim_app_users.{{ column }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('dim_app_users') }} as dim_app_users
-    inner join {{ ref('int_engagement__user_keys') }} as user_keys
-        on dim_app_users.identity = user_keys.identity and dim_app_users.user_id = user_keys.user_id
-),
-
 users as (
     select
-        months.cohort_month,
-        beginnings.product,
-        beginnings.country,
-        beginnings.platform,
-        beginnings.channel,
-        {% for column in attributes %}
-            coalesce(accounts.{{ column }}, '(none)') as {{ column }},
+        cohort_month,
+        product,
+        {% for segment in segments %}
+            {{ segment }},
         {% endfor %}
-        0
-        {% for number in numbers %}
-            {% set place = 4 * loop.index0 %}
-            {% set bracket = 2 ** number - 2 ** (loop.previtem or 0) %}
-            + case
-                when beginnings.first_date + {{ number }} > months.newest_date then 0
-                else
-                    {{ 2 ** place }}
-                    + case when beginnings.day_bits & {{ 2 ** (number - 1) }} > 0 then {{ 2 ** (place + 1) }} else 0 end
-                    + case when beginnings.last_date >= beginnings.first_date + {{ number }} then {{ 2 ** (place + 2) }} else 0 end
-                    + case when beginnings.day_bits & {{ bracket }} > 0 then {{ 2 ** (place + 3) }} else 0 end
-            end
+        -- retention counts days that are loaded only
+        loaded_bits
+        {% for type in types %}
+            + ({{ type }}_bits & loaded_bits) * {{ 32 ** loop.index }}
         {% endfor %}
             as outcome
-    from beginnings
-    inner join months on {{ month_start('beginnings.first_date') }} = months.cohort_month
-    left join accounts
-        on
-            beginnings.user_key = accounts.user_key
-            and accounts.valid_from <= beginnings.first_at
-            and (accounts.valid_to is null or accounts.valid_to > beginnings.first_at)
+    from {{ ref('int_engagement__nday_outcomes') }}
 ),
 
 counts as (
@@ -94,14 +58,14 @@ counts as (
 ),
 
 cells as (
-    {% for number in numbers %}
-        {% set eligible = 2 ** (4 * loop.index0) %}
+    {% for number in nday_numbers() %}
+        {% set loaded = 2 ** loop.index0 %}
         {% for type in types %}
             select
                 {{ number }} as day_number,
                 '{{ type }}' as retention_type,
-                {{ eligible }} as eligible_bit,
-                {{ eligible * 2 ** loop.index }} as retained_bit
+                {{ loaded }} as eligible_bit,
+                {{ loaded * 32 ** loop.index }} as retained_bit
             {{ 'union all' if not loop.last }}
         {% endfor %}
         {{ 'union all' if not loop.last }}
