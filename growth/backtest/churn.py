@@ -31,11 +31,15 @@ class BacktestImpossible(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Users as of a day who were active in the 28 days before it; ``risks`` rank them, the highest leave first."""
+    """Users as of a day who were active in the 28 days before it; ``risks`` rank them, the highest leave first.
+
+    ``has_returned``: active on two days or more. To BG/NBD, nobody can leave who came on one day only.
+    """
 
     as_of: date
     product: str
     churned: Bools
+    has_returned: Bools
     risks: dict[str, Floats]
 
 
@@ -76,10 +80,11 @@ def population(day: date, product: str, rows: list[dict[str, Any]]) -> Populatio
     }
     if has_reference():
         risks[REFERENCE] = 1 - probability_alive(rows)
+    has_returned = _column(rows, "active_day_count")[is_recent] > 1
     churned = churned[is_recent]
-    if not 0 < churned.sum() < len(churned):
+    if not all(0 < some.sum() < len(some) for some in (churned, churned[has_returned])):
         raise BacktestImpossible(f"Of {len(churned)} users of {product} active before {day}, {churned.sum()} left.")
-    return Population(day, product, churned, {name: risk[is_recent] for name, risk in risks.items()})
+    return Population(day, product, churned, has_returned, {name: risk[is_recent] for name, risk in risks.items()})
 
 
 def has_reference() -> bool:
@@ -115,11 +120,18 @@ def describe(found: Population) -> str:
         f"{found.churned.mean():.1%} of them were not active in the {OUTCOME_DAYS} days after it.",
         "",
     ]
+    again = found.has_returned
     rankings = [
-        (name, f"{measures.auc(risk, found.churned):.3f}", f"{measures.top_decile_lift(risk, found.churned):.2f}")
+        (
+            name,
+            f"{measures.auc(risk, found.churned):.3f}",
+            f"{measures.top_decile_lift(risk, found.churned):.2f}",
+            f"{measures.auc(risk[again], found.churned[again]):.3f}",
+        )
         for name, risk in found.risks.items()
     ]
-    lines += table.render(["ranked by", "AUC", "lift in the top decile"], rankings).splitlines()
+    header = ["ranked by", "AUC", "lift in the top decile", "AUC of those active on two days or more"]
+    lines += table.render(header, rankings).splitlines()
     lines += ["", f"Calibration of {SCORE}, {day}:"]
     tenths = [
         (place, tenth.user_count, f"{tenth.mean_score:.3f}", f"{tenth.churn_rate:.3f}")

@@ -23,8 +23,9 @@ RECENT_DAYS = 28
 ATTRIBUTES = ("age_group", "gender", "user_segment")
 FUNNEL_WINDOW = timedelta(days=7)
 APP_STEPS = ("view", "like", "comment", "share", "create")
-FUNNELS = {"miles": ("reward_search", "miles_earned", "miles_redeemed")} | {
-    product: APP_STEPS for product in ("facebook", "instagram", "messenger", "whatsapp", "threads")
+FUNNELS = {
+    "miles": ("reward_search", "miles_earned", "miles_redeemed"),
+    **dict.fromkeys(("facebook", "instagram", "messenger", "whatsapp", "threads"), APP_STEPS),
 }
 
 
@@ -283,8 +284,10 @@ def cross_product_usage(log: Log) -> list[CrossProductUsage]:
             if period_start("month", event.day) == month:
                 products[event.user_id].add(event.product or NONE)
         users = Counter(map(len, products.values()))
-        for number in range(1, len(log.products)):
-            rows.append(CrossProductUsage(month, number, users[number], rate(users[number], len(products))))
+        rows += [
+            CrossProductUsage(month, number, users[number], rate(users[number], len(products)))
+            for number in range(1, len(log.products))
+        ]
     return rows
 
 
@@ -316,7 +319,9 @@ def segment_usage(log: Log, accounts: Accounts) -> list[SegmentUsage]:
                 events[key] += 1
                 if event.user_id is not None:
                     users[key].add(event.user_id)
-    return [SegmentUsage(*key, len(active), events[key], rate(events[key], len(active))) for key, active in users.items()]
+    return [
+        SegmentUsage(*key, len(active), events[key], rate(events[key], len(active))) for key, active in users.items()
+    ]
 
 
 def engagement_distribution(log: Log, accounts: Accounts) -> list[EngagementDistribution]:

@@ -169,8 +169,8 @@ def in_ten_places(row: tuple[Any, ...]) -> tuple[Any, ...]:
 def assert_equals_the_oracle(pipeline: Pipeline) -> oracle.Expected:
     expected = oracle.calculate(pipeline.landing)
     deeper = depth.calculate(pipeline.landing)
-    for marts, mart in [(marts, mart) for marts in (expected, deeper) for mart in fields(marts)]:
-        rows = getattr(marts, mart.name)
+    for calculated, mart in [(each, mart) for each in (expected, deeper) for mart in fields(each)]:
+        rows = getattr(calculated, mart.name)
         columns = [column.name for column in fields(rows[0])]
         found = [in_ten_places(row) for row in pipeline.query(f"select {', '.join(columns)} from mart.{mart.name}")]
         wanted = [in_ten_places(astuple(row)) for row in rows]
