@@ -10,30 +10,36 @@ with tracked as (
     inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
 ),
 
-lives as (
+earlier as (
+    select * from tracked
+    where activity_date <= {{ as_of }}
+),
+
+products as (
+    select
+        user_key,
+        count(distinct product) as product_count
+    from earlier
+    group by user_key
+),
+
+earlier_lives as (
     select
         user_key,
         coalesce(product, 'all') as product,
         min(activity_date) as first_date,
         max(activity_date) as last_date,
-        cast(count(distinct activity_date) as integer) as active_day_count,
-        min(product_count) as product_count
-    from (
-        select
-            tracked.*,
-            products.product_count
-        from tracked
-        inner join (
-            select
-                user_key,
-                count(distinct product) as product_count
-            from tracked
-            where activity_date <= {{ as_of }}
-            group by user_key
-        ) as products on tracked.user_key = products.user_key
-        where tracked.activity_date <= {{ as_of }}
-    ) as days
+        cast(count(distinct activity_date) as integer) as active_day_count
+    from earlier
     group by grouping sets ((user_key), (user_key, product))
+),
+
+lives as (
+    select
+        earlier_lives.*,
+        products.product_count
+    from earlier_lives
+    inner join products on earlier_lives.user_key = products.user_key
 ),
 
 recent as (

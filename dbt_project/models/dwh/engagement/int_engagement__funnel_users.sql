@@ -50,8 +50,8 @@ level_1 as (
         on
             step_1.user_key = events.user_key
             and step_1.product = events.product
-            and events.occurred_at >= step_1.reached_at
-            and events.occurred_at <= step_1.reached_at + interval '{{ var('funnel_window_days') }}' day
+            and step_1.reached_at <= events.occurred_at
+            and step_1.reached_at + interval '{{ var('funnel_window_days') }}' day >= events.occurred_at
     inner join steps
         on events.product = steps.product and events.event_type = steps.event_type and steps.step_number > 1
 ),

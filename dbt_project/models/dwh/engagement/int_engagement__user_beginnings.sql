@@ -98,8 +98,8 @@ days_after as (
         on
             tracks.user_key = user_periods.user_key
             and user_periods.period_type = 'month'
-            and user_periods.period_start <= tracks.first_date + 30
-            and user_periods.last_date >= tracks.first_date
+            and tracks.first_date + 30 >= user_periods.period_start
+            and tracks.first_date <= user_periods.last_date
     inner join {{ ref('int_engagement__slices') }} as slices
         on
             user_periods.slice_key = slices.slice_key

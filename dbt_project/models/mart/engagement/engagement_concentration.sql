@@ -39,8 +39,9 @@ counts as (
         min(ranked.all_event_count) as all_event_count,
         -- the number of users is rounded up
         sum(
-            ranked.event_count * greatest(
-                least(ceil(ranked.all_user_count * percents.top_percent / 100.0) - ranked.user_count_above, ranked.user_count), 0
+            ranked.event_count * least(
+                ranked.user_count,
+                greatest(ceil(ranked.all_user_count * percents.top_percent / 100.0) - ranked.user_count_above, 0)
             )
         ) as event_count
     from ranked

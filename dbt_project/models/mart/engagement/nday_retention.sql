@@ -40,12 +40,13 @@ counts as (
         outcome,
         count(*) as user_count
     from users
-    group by grouping sets (
-        (cohort_month, product, outcome),
-        {% for segment in segments %}
-            (cohort_month, product, outcome, {{ segment }}){{ ',' if not loop.last }}
-        {% endfor %}
-    )
+    group by
+        grouping sets (
+            {% for segment in segments %}
+                (cohort_month, product, outcome, {{ segment }}),
+            {% endfor %}
+            (cohort_month, product, outcome)
+        )
     union all
     select
         cohort_month,

@@ -15,15 +15,15 @@ pairs as (
     select
         user_months.period_start,
         user_months.product as product_a,
-        others.product as product_b,
+        other_months.product as product_b,
         count(*) as user_count
     from user_months
-    inner join user_months as others
+    inner join user_months as other_months
         on
-            user_months.period_start = others.period_start
-            and user_months.user_key = others.user_key
-            and {{ byte_order('user_months.product') }} < {{ byte_order('others.product') }}
-    group by user_months.period_start, user_months.product, others.product
+            user_months.period_start = other_months.period_start
+            and user_months.user_key = other_months.user_key
+            and {{ byte_order('user_months.product') }} < {{ byte_order('other_months.product') }}
+    group by user_months.period_start, user_months.product, other_months.product
 ),
 
 final as (

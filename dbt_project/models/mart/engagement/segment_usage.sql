@@ -10,10 +10,10 @@ with active as (
 
 accounts as (
     select
-        user_keys.user_key,
         {% for column in attributes %}
-            dim_app_users.{{ column }}{{ ',' if not loop.last }}
+            dim_app_users.{{ column }},
         {% endfor %}
+        user_keys.user_key
     from {{ ref('dim_app_users') }} as dim_app_users
     inner join {{ ref('int_engagement__user_keys') }} as user_keys
         on dim_app_users.identity = user_keys.identity and dim_app_users.user_id = user_keys.user_id
@@ -50,8 +50,19 @@ combinations as (
     from user_months
     left join accounts on user_months.user_key = accounts.user_key
     group by
+        {% for column in attributes %}
+            coalesce(accounts.{{ column }}, '(none)'),
+        {% endfor %}
         user_months.period_start, user_months.product
-        {% for column in attributes %}, coalesce(accounts.{{ column }}, '(none)'){% endfor %}
+),
+
+known as (
+    select
+        period_start,
+        product,
+        sum(event_count) as event_count
+    from combinations
+    group by period_start, product
 ),
 
 of_accounts as (
@@ -73,16 +84,9 @@ userless as (
     select
         active.period_start,
         active.product,
-        active.event_count - coalesce(sums.event_count, 0) as event_count
+        active.event_count - coalesce(known.event_count, 0) as event_count
     from active
-    left join (
-        select
-            period_start,
-            product,
-            sum(event_count) as event_count
-        from combinations
-        group by period_start, product
-    ) as sums on active.period_start = sums.period_start and active.product = sums.product
+    left join known on active.period_start = known.period_start and active.product = known.product
     where active.country = 'all' and active.platform = 'all'
 ),
 
