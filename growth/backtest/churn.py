@@ -7,6 +7,7 @@ picture where matplotlib is installed.
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -94,6 +95,8 @@ def has_reference() -> bool:
 
 def probability_alive(rows: list[dict[str, Any]]) -> Floats:
     """P(alive) of everyone by BG/NBD, fitted on all of them: each active day counts as a purchase."""
+    # Without a compiler it is as fast for one fit, and needs none. Set before the library is imported.
+    os.environ.setdefault("PYTENSOR_FLAGS", "cxx=")
     import pandas
     from pymc_marketing.clv import BetaGeoModel
 
