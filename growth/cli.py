@@ -214,10 +214,17 @@ def psql(admin: bool, arguments: Sequence[str]) -> None:
     warehouse = connect()
     role = warehouse.user if admin else "analyst"
     binary = str(psql_binary())
-    address = {"PGHOST": warehouse.host, "PGPORT": str(warehouse.port), "PGDATABASE": warehouse.database}
-    login = {"PGUSER": role, "PGPASSWORD": warehouse.passwords[role]}
     sys.stdout.flush()
-    os.execve(binary, [binary, *arguments], {**os.environ, **address, **login})  # noqa: S606
+    os.execve(binary, [binary, *arguments], {**os.environ, **warehouse.login(role)})  # noqa: S606
+
+
+@cli.command()
+@click.option("--browser/--no-browser", "has_browser", default=True, help="Open it in the browser.")
+def notebook(has_browser: bool) -> None:
+    """Open the notebooks in JupyterLab, on this machine only, as the read-only analyst."""
+    from growth.notebook import open_notebooks
+
+    open_notebooks(connect(), has_browser=has_browser, variables=os.environ)
 
 
 @cli.command()
@@ -316,6 +323,7 @@ def main() -> None:
     from embedded.errors import EmbeddedError
     from growth.elementary import ReportFailed
     from growth.mart_tables import PublishRefused
+    from growth.notebook import JupyterMissing
     from growth.packages import PackagesUnavailable
     from growth.reports import DocsFailed
     from growth.warehouse import WarehouseUnusable
@@ -325,7 +333,7 @@ def main() -> None:
         cli()
     except (
         *(EmbeddedError, IngestError, PublishRefused, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, OSError),
+        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, OSError),
     ) as error:
         say(f"growth: {error}")
         sys.exit(1)

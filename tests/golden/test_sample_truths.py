@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 
+import nbformat
 import psycopg
 import pytest
+from nbclient import NotebookClient
 from support.engagement import Sample, found_in
 from support.pipeline import Pipeline
 
 from growth import dbt
 from growth.backtest import measures
 from growth.backtest.churn import SCORE, BacktestImpossible, backtest
+from growth.notebook import FOLDER
 from growth.settings import PROJECT_ROOT
 from sample_data import ENGAGEMENT_TRUTHS, write_sample
 
@@ -92,6 +95,7 @@ def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> Non
         assert ENGAGEMENT_TRUTHS[truth].low <= found <= ENGAGEMENT_TRUTHS[truth].high, truth
     assert_questions_have_answers(pipeline)
     assert_churn_risk_foresees(pipeline)
+    assert_notebooks_run(pipeline)
 
 
 def assert_questions_have_answers(pipeline: Pipeline) -> None:
@@ -124,3 +128,19 @@ def assert_churn_risk_foresees(pipeline: Pipeline) -> None:
         conn.execute(set_day)
         again = conn.execute(as_of_now.encode()).fetchall()
     assert again == pipeline.query(f"select {columns} from mart.churn_risk order by user_id, product")
+
+
+def assert_notebooks_run(pipeline: Pipeline) -> None:
+    """From top to bottom, as the role analyst, each cell that asks for something with an answer."""
+    [path] = FOLDER.glob("*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    assert not [cell for cell in notebook.cells if cell.get("outputs")], "committed without outputs"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in pipeline.warehouse.login("analyst").items():
+            patch.setenv(name, value)
+        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    outputs = [cell.outputs for cell in notebook.cells if "query(" in cell.source and "def " not in cell.source]
+    assert len(outputs) >= 5
+    assert all("text/html" in output[-1].data or "text/html" in output[0].data for output in outputs)
+    drawn = [output for cell in outputs for output in cell if "image/png" in output.get("data", {})]
+    assert len(drawn) >= 4
