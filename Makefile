@@ -1,7 +1,7 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-kill lint format bench bench-load bench-gates bench-daily bench-consistency docs \
-  deps lock clean
+  deps lock clean notebook
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -37,7 +37,7 @@ down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
 
 # In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
-test: lint ## Lint, unit tests, then DAG, integration and golden tests in two processes, then (with Docker) compose tests
+test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration and golden tests in two processes, then (with Docker) compose tests
 	.venv/bin/pytest tests/unit
 	.venv/bin/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
 	.venv/bin/pytest -m alone $(SIDE_BY_SIDE)
@@ -77,10 +77,12 @@ docs: .venv/installed ## Write the dbt docs, and Elementary's report where its p
 deps: .venv/installed ## Get the dbt packages of Elementary's report from dbt's hub (docs/elementary.md)
 	$(GROWTH) deps
 
-lock: .venv/installed-dev ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml
+lock: .venv/installed-dev ## Write the requirements*.lock files anew from pyproject.toml
 	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet pyproject.toml -o requirements.lock
 	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra dev -c requirements.lock \
 	  pyproject.toml -o requirements-dev.lock
+	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra analysis -c requirements.lock \
+	  -c requirements-dev.lock pyproject.toml -o requirements-analysis.lock
 
 clean: ## Stop everything and remove .venv, .growth with all data, and caches; landing stays
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down --purge; fi
@@ -96,6 +98,14 @@ clean: ## Stop everything and remove .venv, .growth with all data, and caches; l
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# What `growth notebook` and the pictures and the reference of `growth backtest` need.
+.venv/installed-analysis: requirements-analysis.lock .venv/installed
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-analysis.lock
+	@touch $@
+
+notebook: .venv/installed-analysis ## Open the notebooks that explore the marts in JupyterLab
+	$(GROWTH) notebook
 
 # The tools that loading is compared with: apart from the project, and gone with .venv. The rest is measured without them.
 .venv/bench/installed: bench/requirements.txt | .venv/installed

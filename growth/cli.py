@@ -15,6 +15,7 @@ import psycopg
 
 from growth import packages, table
 from growth.alerts.command import alert
+from growth.backtest.command import backtest
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
@@ -34,6 +35,7 @@ def cli() -> None:
 
 cli.add_command(rejects)
 cli.add_command(alert)
+cli.add_command(backtest)
 
 
 @cli.command()
@@ -241,10 +243,17 @@ def psql(admin: bool, arguments: Sequence[str]) -> None:
     warehouse = connect()
     role = warehouse.user if admin else "analyst"
     binary = str(psql_binary())
-    address = {"PGHOST": warehouse.host, "PGPORT": str(warehouse.port), "PGDATABASE": warehouse.database}
-    login = {"PGUSER": role, "PGPASSWORD": warehouse.passwords[role]}
     sys.stdout.flush()
-    os.execve(binary, [binary, *arguments], {**os.environ, **address, **login})  # noqa: S606
+    os.execve(binary, [binary, *arguments], {**os.environ, **warehouse.login(role)})  # noqa: S606
+
+
+@cli.command()
+@click.option("--browser/--no-browser", "has_browser", default=True, help="Open it in the browser.")
+def notebook(has_browser: bool) -> None:
+    """Open the notebooks in JupyterLab, on this machine only, as the read-only analyst."""
+    from growth.notebook import open_notebooks
+
+    open_notebooks(connect(), has_browser=has_browser, variables=os.environ)
 
 
 @cli.command()
@@ -343,6 +352,7 @@ def main() -> None:
     from embedded.errors import EmbeddedError
     from growth.elementary import ReportFailed
     from growth.mart_tables import PublishRefused
+    from growth.notebook import JupyterMissing
     from growth.packages import PackagesUnavailable
     from growth.reports import DocsFailed
     from growth.warehouse import WarehouseUnusable
@@ -352,7 +362,7 @@ def main() -> None:
         cli()
     except (
         *(EmbeddedError, IngestError, PublishRefused, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, OSError),
+        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, OSError),
     ) as error:
         say(f"growth: {error}")
         sys.exit(1)

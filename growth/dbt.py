@@ -133,6 +133,19 @@ def invoke(
     return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""), checks)
 
 
+def compiled(warehouse: Warehouse, analysis: str) -> str:
+    """The SQL of one of the project's analyses.
+
+    Raises:
+        ValueError: dbt could not compile it.
+    """
+    result = invoke(["compile", "--quiet", "--log-level", "none", "--select", analysis], warehouse)
+    if not result.succeeded:
+        raise ValueError(result.error or [describe(failure) for failure in result.failures])
+    [path] = (growth_home() / "dbt" / "target-prod" / "compiled").rglob(f"{analysis}.sql")
+    return path.read_text(encoding="utf-8")
+
+
 def run_layer(
     layer: str,
     warehouse: Warehouse,

@@ -76,6 +76,11 @@ class Warehouse:
             options="-c timezone=UTC -c datestyle=ISO,YMD",
         )
 
+    def login(self, role: str) -> dict[str, str]:
+        """The variables that lead every libpq program to this warehouse, as that role."""
+        address = {"PGHOST": self.host, "PGPORT": str(self.port), "PGDATABASE": self.database}
+        return {**address, "PGUSER": role, "PGPASSWORD": self.passwords[role]}
+
     def environment(self) -> dict[str, str]:
         """The variables that lead another process to this warehouse."""
         return {

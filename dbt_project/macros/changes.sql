@@ -143,8 +143,9 @@
 {%- endmacro %}
 
 {#
-    What a model depends on as a whole: a fingerprint of a seed's rows (meta.versioned_by), or the version that another
-    model was last built from (meta.version_of). Empty for a model that depends on neither.
+    What a model depends on as a whole: a fingerprint of a seed's rows (meta.versioned_by) and the value of a variable
+    (meta.versioned_by_var), or the version that another model was last built from (meta.version_of). Empty for a model
+    that depends on neither.
 #}
 {% macro current_version() %}
     {% if not execute %}{% do return('') %}{% endif %}
@@ -161,7 +162,8 @@
     {% else %}
         {% do return('') %}
     {% endif %}
-    {% do return(run_query(query).columns[0].values()[0]) %}
+    {% set variable = config.meta_get('versioned_by_var') %}
+    {% do return(run_query(query).columns[0].values()[0] ~ (' ' ~ var(variable) if variable else '')) %}
 {% endmacro %}
 
 {# Whether what `this` depends on as a whole is another than at its last build. #}

@@ -73,6 +73,15 @@
     {{ insert_rows(arguments) }}
 {% endmacro %}
 
+{# rebuild_user_keys: the changed users' rows are built anew; everyone's where what the model depends on has changed. #}
+{% macro get_incremental_rebuild_user_keys_sql(arguments) %}
+    delete from {{ arguments['target_relation'] }}
+    {%- if not (config.meta_get('versioned_by') and is_outdated()) %}
+    where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }})
+    {%- endif %};
+    {{ insert_rows(arguments) }}
+{% endmacro %}
+
 {# rebuild_rows: the rows that the macro meta.rebuilt names are built anew. #}
 {% macro get_incremental_rebuild_rows_sql(arguments) %}
     delete from {{ arguments['target_relation'] }}
@@ -175,3 +184,39 @@
         select 1;
     {%- endif %}
 {% endmacro %}
+
+{#
+    What each user did in the 28 days up to one, in total and by product, as a subquery: user_key, product,
+    active_day_count, event_count, event_count_7d. `as_of` is SQL of a date.
+#}
+{% macro recent_activity(as_of) %}
+    select
+        user_key,
+        coalesce(product, 'all') as product,
+        count(distinct activity_date) as active_day_count,
+        sum(event_count) as event_count,
+        sum(case when activity_date > {{ as_of }} - 7 then event_count else 0 end) as event_count_7d
+    from (
+        select activity.user_key, slices.product, activity.activity_date, activity.event_count
+        from {{ ref('fct_user_activity_daily') }} as activity
+        inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
+        where activity.activity_date > {{ as_of }} - 28 and activity.activity_date <= {{ as_of }}
+    ) as days
+    group by grouping sets ((user_key), (user_key, product))
+{% endmacro %}
+
+{# The days after the first one on which it is asked whether users came back. #}
+{% macro nday_numbers() %}{% do return([1, 3, 7, 14, 30]) %}{% endmacro %}
+
+{#
+    For which of these numbers a condition holds, as bits. It may name the number, and the bits of day_bits that are that
+    day (on_day), or the days after the number before up to it (since_before).
+#}
+{% macro nday_bits(condition) -%}
+    {%- for number in nday_numbers() -%}
+        {%- set since_before = 2 ** number - 2 ** (loop.previtem or 0) -%}
+        case when {{ condition | replace('number', number | string) | replace('on_day', (2 ** (number - 1)) | string)
+            | replace('since_before', since_before | string) }} then {{ 2 ** loop.index0 }} else 0 end
+        {{- ' + ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -93,3 +93,12 @@
         ) as date
     ) as {{ column }}
 {%- endmacro %}
+
+{#
+    Bits moved up by some places, down where that is negative, as far as they then lie in the 30 lowest. What a month's
+    days are, counted from another day.
+#}
+{% macro shifted_bits(bits, places) %}{{ adapter.dispatch('shifted_bits')(bits, places) }}{% endmacro %}
+{% macro default__shifted_bits(bits, places) -%}
+    ((cast({{ bits }} as bigint) << greatest({{ places }}, 0)) >> greatest(-({{ places }}), 0)) & 1073741823
+{%- endmacro %}

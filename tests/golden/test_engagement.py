@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from golden import engagement_depth_oracle as depth
 from golden import engagement_oracle as oracle
 from golden.engagement_log import parse_time
 from support.pipeline import Pipeline
@@ -38,6 +39,7 @@ PLATFORMS = ["web", "web ", "Web", "i os", "", "\t"]
 CATEGORIES = ["hotel", "\nhotel", "car, rental", '"', "(none)", "", " "]
 PRODUCTS = ["facebook", "whatsapp", " threads", "Threads", "miles"]
 USERS = ["7", "07", "ada", "Ada", "ada l.", 'o"hara', "x,y", *(f"user {number}" for number in range(23))]
+EXTRACTS = [START + timedelta(days=number) for number in (-1, 9, 40, DAYS - 1)]
 ONE_DAY_USER = "only once"  # whose day of the files is the only one
 
 
@@ -69,7 +71,7 @@ def files(seed: int) -> Files:
         if draw.random() < 0.5:
             row = {
                 "event_time": moment(day),
-                "event_type": draw.choice(["miles_earned", "miles_earned ", "miles_redeemed"]),
+                "event_type": draw.choice(["reward_search", "miles_earned", "miles_earned ", "miles_redeemed"]),
                 "transaction_category": draw.choice(CATEGORIES),
                 "miles_amount": draw.choice(["", "10", "10.0", "0.1", "-7.25", "123456789012.000001"]),
                 "platform": draw.choice(PLATFORMS),
@@ -80,7 +82,7 @@ def files(seed: int) -> Files:
             row = {
                 "event_id": f"e{draw.randrange(1000)}",
                 "product": draw.choice(PRODUCTS),
-                "event_type": draw.choice(["view", "like", "Like", "miles_earned"]),
+                "event_type": draw.choice(["view", "view", "like", "Like", "comment", "share", "miles_earned"]),
                 "event_timestamp": moment(day),
                 "session_id": draw.choice(["", " ", "s1", "s1 ", "S1", "s2"]),
                 "duration_seconds": draw.choice(["", "0", "1", "59.999", "3600.001"]),
@@ -146,6 +148,19 @@ def land_all(pipeline: Pipeline, content: Files, days: Iterable[date]) -> None:
             land(pipeline, day, feed, rows)
 
 
+def land_accounts(pipeline: Pipeline, seed: int, days: Iterable[date] = EXTRACTS) -> None:
+    """Full extracts in which most users are, with attributes that change, some blank; and users without an event."""
+    draw = random.Random(seed)
+    for day in days:
+        lines = [
+            f"{user},2024-11-01,,{draw.choice(['18-24', ' 18-24', '25-34', ''])},{draw.choice(['female', 'male', ''])},"
+            f"{draw.choice(['casual', 'power', 'Power', ' '])},"
+            for user in (*USERS[7:], ONE_DAY_USER, "never seen")
+            if draw.random() < 0.8
+        ]
+        pipeline.land("app_users", f"extract_date={day}/app_users.csv", lines)
+
+
 def in_ten_places(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Fractions and numerics alike; floats are left as they are, and equal neither."""
     return tuple(oracle.rounded(Fraction(value)) if isinstance(value, Fraction | Decimal) else value for value in row)
@@ -153,8 +168,9 @@ def in_ten_places(row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def assert_equals_the_oracle(pipeline: Pipeline) -> oracle.Expected:
     expected = oracle.calculate(pipeline.landing)
-    for mart in fields(expected):
-        rows = getattr(expected, mart.name)
+    deeper = depth.calculate(pipeline.landing)
+    for calculated, mart in [(each, mart) for each in (expected, deeper) for mart in fields(each)]:
+        rows = getattr(calculated, mart.name)
         columns = [column.name for column in fields(rows[0])]
         found = [in_ten_places(row) for row in pipeline.query(f"select {', '.join(columns)} from mart.{mart.name}")]
         wanted = [in_ten_places(astuple(row)) for row in rows]
@@ -179,7 +195,7 @@ def describe(mart: str, columns: Sequence[str], missing: Counter[Any], surplus: 
 
 def contents(pipeline: Pipeline) -> dict[str, list[str]]:
     """All columns of all engagement marts, and of the others, to be compared byte for byte."""
-    marts = [mart.name for mart in fields(oracle.Expected)]
+    marts = [mart.name for marts in (oracle.Expected, depth.Expected) for mart in fields(marts)]
     return pipeline.marts() | {mart: sorted(map(str, pipeline.query(f"select * from mart.{mart}"))) for mart in marts}
 
 
@@ -202,15 +218,28 @@ def assert_says_much(expected: oracle.Expected) -> None:
     assert len({row.engagement_score for row in expected.user_lifetimes}) > 10
 
 
+def assert_says_much_in_depth(expected: depth.Expected) -> None:
+    """The same of funnels that go on, of segments with several values, and of all that is counted by them."""
+    assert {row.step_number for row in expected.engagement_funnel if row.median_hours_from_previous} >= {2, 3}
+    for segment in ("all", "country", "platform", "channel", *depth.ATTRIBUTES):
+        rows = [row for row in expected.nday_retention if row.segment_type == segment and row.product == oracle.ALL]
+        assert segment == "all" or len({row.segment_value for row in rows}) > 1, segment
+        assert {0 < row.retained_user_count < row.eligible_user_count for row in rows} == {True, False}, segment
+    assert len({row.churn_risk_band for row in expected.churn_risk}) == 3
+    assert len({row.user_segment for row in expected.engagement_distribution if row.user_count}) > 3
+
+
 def test_marts_are_right_after_each_day_and_after_days_that_come_late(pipeline: Pipeline) -> None:
     content = files(seed=2)
     days = list(content)
     late = [WITHIN_QUIET, days[0]]  # the last one stretches the span backwards
     land_all(pipeline, content, [day for day in days[:-2] if day not in late])
+    land_accounts(pipeline, seed=2, days=EXTRACTS[:-1])
     pipeline.run()
     expected = assert_equals_the_oracle(pipeline)
     for newest, late_day in zip(days[-2:], late, strict=True):
         land_all(pipeline, content, [newest, late_day])
+        land_accounts(pipeline, seed=late_day.day, days=EXTRACTS[-1:])
         pipeline.run()
         before, expected = expected, assert_equals_the_oracle(pipeline)
         assert before != expected
@@ -220,9 +249,11 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     content = files(seed=3)
     days = list(content)
     land_all(pipeline, content, days)
+    land_accounts(pipeline, seed=3)
     pipeline.run()
     before = assert_equals_the_oracle(pipeline)
     assert_says_much(before)
+    assert_says_much_in_depth(depth.calculate(pipeline.landing))
     pipeline.gates()
 
     # Files with other content: none of it, half of it, elsewhere, at another day; and one without the one-day user.
@@ -233,6 +264,7 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     land(pipeline, days[-2], "events", content[days[-9]]["events"])
     for feed, rows in content[START + timedelta(days=10)].items():
         land(pipeline, START + timedelta(days=10), feed, [row for row in rows if ONE_DAY_USER not in row["user_id"]])
+    land_accounts(pipeline, seed=4, days=EXTRACTS[1:2])
     pipeline.run()
     replaced = assert_equals_the_oracle(pipeline)
     assert ONE_DAY_USER in user_ids(before) - user_ids(replaced)

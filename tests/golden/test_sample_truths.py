@@ -6,12 +6,20 @@ from collections import defaultdict
 from datetime import date
 from pathlib import Path
 
+import nbformat
+import psycopg
 import pytest
 from golden import engagement_log, subscription_oracle
 from golden.oracle import Attribution, calculate
+from nbclient import NotebookClient
 from support.engagement import Sample, found_in
 from support.pipeline import Pipeline
 
+from growth import dbt
+from growth.backtest import measures
+from growth.backtest.churn import SCORE, BacktestImpossible, backtest
+from growth.notebook import FOLDER
+from growth.settings import PROJECT_ROOT
 from sample_data import ENGAGEMENT_TRUTHS, write_sample
 
 TOTAL = "product = 'all' and country = 'all'"
@@ -20,6 +28,10 @@ RETENTION = f"""
 select sum(retained_user_count)::float / sum(cohort_size) from mart.retention_cohorts
 where period_type = 'week' and {TOTAL} and period_offset = {{}} and is_complete
     and cohort_start > (select min(period_start) {WEEKLY})
+"""
+FUNNEL = """
+select sum(user_count) filter (where step_number = {})::float / sum(user_count) filter (where step_number = 1)
+from mart.engagement_funnel where product <> 'miles'
 """
 QUERIES = {
     "userless": """
@@ -41,6 +53,14 @@ QUERIES = {
         ) as weeks
     """,
     **{f"retention_week_{offset}": RETENTION.format(offset) for offset in (1, 2, 4, 6)},
+    "top_10_percent": """
+        select event_rate from mart.engagement_concentration where product = 'all' and top_percent = 10
+    """,
+    "like_after_view": FUNNEL.format(2),
+    "create_after_view": FUNNEL.format(5),
+    "redeemed_after_search": """
+        select overall_conversion_rate from mart.engagement_funnel where product = 'miles' and step_number = 3
+    """,
     "resurrected": f"select sum(resurrected_user_count)::float / sum(active_user_count) {WEEKLY}",
     "cross_product": """
         select count(*) filter (where products > 1)::float / count(*)
@@ -105,3 +125,54 @@ def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> Non
     )
     assert {(month, channel): tuple(rest) for month, channel, *rest in quality} == quality_in(pipeline.landing)
     pipeline.gates()
+    assert_questions_have_answers(pipeline)
+    assert_churn_risk_foresees(pipeline)
+    assert_notebooks_run(pipeline)
+
+
+def assert_questions_have_answers(pipeline: Pipeline) -> None:
+    """Each of the queries for analysts runs as it stands, as the role analyst, and says something."""
+    questions = sorted((PROJECT_ROOT / "dbt_project" / "analyses").glob("*.sql"))
+    assert len(questions) >= 12
+    for path in questions:
+        assert path.read_text().startswith("-- "), path.name
+        assert len(pipeline.query(path.read_text(), role="analyst")) > 1, path.name
+
+
+def assert_churn_risk_foresees(pipeline: Pipeline) -> None:
+    """The score beats recency alone, as the docs say; and as of the newest day it is the mart's."""
+    found = backtest(pipeline.warehouse, None, "all")
+    auc = {name: measures.auc(risk, found.churned) for name, risk in found.risks.items()}
+    assert auc[SCORE] > auc["recency alone"] + 0.01
+    tenths = [tenth.churn_rate for tenth in measures.calibration(found.risks[SCORE], found.churned)]
+    assert max(tenths[:4]) < 0.2 < 0.7 < min(tenths[8:])
+    with pytest.raises(BacktestImpossible, match="only those up to 2024-02-29"):
+        backtest(pipeline.warehouse, date(2024, 2, 2), "all")
+
+    columns = "user_id, product, recency_days, frequency_28d, event_count_7d, event_count_28d, event_count_ratio,"
+    columns += "tenure_days, active_day_count, product_count, missed_day_count, churn_risk_score, churn_risk_band"
+    as_of_now = f"""
+        select {columns} from ({dbt.compiled(pipeline.warehouse, "churn_backtest")}) as risks
+        inner join dwh.int_engagement__user_keys using (user_key) order by user_id, product
+    """
+    set_day = "select set_config('growth.as_of', max(as_of_date)::text, false) from mart.churn_risk"
+    with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn:
+        conn.execute(set_day)
+        again = conn.execute(as_of_now.encode()).fetchall()
+    assert again == pipeline.query(f"select {columns} from mart.churn_risk order by user_id, product")
+
+
+def assert_notebooks_run(pipeline: Pipeline) -> None:
+    """From top to bottom, as the role analyst, each cell that asks for something with an answer."""
+    [path] = FOLDER.glob("*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    assert not [cell for cell in notebook.cells if cell.get("outputs")], "committed without outputs"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in pipeline.warehouse.login("analyst").items():
+            patch.setenv(name, value)
+        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    outputs = [cell.outputs for cell in notebook.cells if "query(" in cell.source and "def " not in cell.source]
+    assert len(outputs) >= 5
+    assert all("text/html" in output[-1].data or "text/html" in output[0].data for output in outputs)
+    drawn = [output for cell in outputs for output in cell if "image/png" in output.get("data", {})]
+    assert len(drawn) >= 4

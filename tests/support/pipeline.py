@@ -34,6 +34,8 @@ MARTS = {
             *("active_users", "rolling_active_users", "growth_accounting", "retention_cohorts"),
             *("power_user_curve", "usage_daily", "user_lifetimes"),
             *("monthly_revenue", "mrr_movements", "revenue_retention", "channel_quality"),
+            *("nday_retention", "engagement_funnel", "engagement_concentration", "cross_product_usage"),
+            *("product_overlap", "segment_usage", "engagement_distribution", "churn_risk"),
         )
     },
     **{

@@ -47,6 +47,7 @@ def test_the_lock_pins_every_dependency_with_hashes_and_no_index() -> None:
     for lock, wanted in {
         "requirements.lock": project["dependencies"],
         "requirements-dev.lock": project["dependencies"] + project["optional-dependencies"]["dev"],
+        "requirements-analysis.lock": project["dependencies"] + project["optional-dependencies"]["analysis"],
     }.items():
         text = (ROOT / lock).read_text()
         pinned = set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==", text, re.MULTILINE))

@@ -1,0 +1,126 @@
+{{ config(
+    materialized='incremental', incremental_strategy='rebuild_user_keys', on_schema_change='fail',
+    meta={'feeds': ['events', 'app_events']},
+    indexes=[{'columns': ['user_key']}],
+) }}
+-- Grain: one row per user and product that the user ever had, and `all`: the first event, and who came back when.
+-- rebuild_user_keys builds changed users anew. Days come from the user's months, of which there are few: of their bits
+-- only those of the 30 days after the first one stay.
+{% set steps = 'user_periods.period_start - tracks.first_date - 1' %}
+with changed_keys as (
+    {{ changed_user_keys() }}
+),
+
+tracks as (
+    select
+        user_key,
+        product,
+        first_date,
+        last_date
+    from {{ ref('int_engagement__user_tracks') }}
+    where
+        country = 'all'
+        {% if is_incremental() %}
+            and user_key in (select changed_keys.user_key from changed_keys)
+        {% endif %}
+),
+
+first_day_events as (
+    select
+        events.user_key,
+        events.product,
+        events.occurred_at,
+        events.country,
+        events.platform,
+        events.utm_source,
+        min(events.occurred_at) over (partition by events.user_key, events.product) as first_at
+    from tracks
+    inner join {{ ref('fct_events') }} as events
+        on
+            tracks.user_key = events.user_key
+            and tracks.product = events.product
+            and tracks.first_date = events.occurred_date
+            -- the same day once more, for the index on both
+            and events.occurred_at >= {{ utc_midnight('tracks.first_date') }}
+            and events.occurred_at < {{ utc_midnight('tracks.first_date + 1') }}
+),
+
+-- several events at one instant: the smallest value
+product_firsts as (
+    select
+        user_key,
+        product,
+        first_at,
+        min({{ byte_order('country') }}) as country,
+        min({{ byte_order('platform') }}) as platform,
+        min({{ byte_order('utm_source') }}) as utm_source
+    from first_day_events
+    where occurred_at = first_at
+    group by user_key, product, first_at
+),
+
+ranked_firsts as (
+    select
+        *,
+        min(first_at) over (partition by user_key) as user_first_at
+    from product_firsts
+),
+
+firsts as (
+    select
+        user_key,
+        product,
+        first_at,
+        country,
+        platform,
+        utm_source
+    from product_firsts
+    union all
+    select
+        user_key,
+        'all' as product,
+        first_at,
+        min({{ byte_order('country') }}) as country,
+        min({{ byte_order('platform') }}) as platform,
+        min({{ byte_order('utm_source') }}) as utm_source
+    from ranked_firsts
+    where first_at = user_first_at
+    group by user_key, first_at
+),
+
+days_after as (
+    select
+        tracks.user_key,
+        tracks.product,
+        bit_or({{ shifted_bits('user_periods.day_bits', steps) }}) as day_bits
+    from tracks
+    inner join {{ ref('int_engagement__user_periods') }} as user_periods
+        on
+            tracks.user_key = user_periods.user_key
+            and user_periods.period_type = 'month'
+            and tracks.first_date + 30 >= user_periods.period_start
+            and tracks.first_date <= user_periods.last_date
+    inner join {{ ref('int_engagement__slices') }} as slices
+        on
+            user_periods.slice_key = slices.slice_key
+            and (tracks.product = 'all' or tracks.product = slices.product)
+    group by tracks.user_key, tracks.product
+),
+
+final as (
+    select
+        tracks.user_key,
+        tracks.product,
+        tracks.first_date,
+        tracks.last_date,
+        firsts.first_at,
+        coalesce(firsts.country, '(none)') as country,
+        coalesce(firsts.platform, '(none)') as platform,
+        coalesce(firsts.utm_source, '(none)') as channel,
+        cast(days_after.day_bits as integer) as day_bits
+    from tracks
+    inner join firsts on tracks.user_key = firsts.user_key and tracks.product = firsts.product
+    inner join days_after on tracks.user_key = days_after.user_key and tracks.product = days_after.product
+)
+
+select * from final

@@ -1,0 +1,42 @@
+-- Grain: one row per identity, user and product that the user ever had (and `all`), as of the newest day. See
+-- docs/metrics.md#churn-risk.
+with tracks as (
+    select
+        *,
+        -- the row of all products is none of them
+        count(*) over (partition by user_key) - 1 as product_count
+    from {{ ref('int_engagement__user_tracks') }}
+    where country = 'all'
+),
+
+recent as (select * from {{ ref('int_engagement__recent_activity') }}),
+
+newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
+
+risks as (
+    {{ churn_risk('tracks', 'recent', '(select newest.newest_date from newest)') }}
+),
+
+final as (
+    select
+        risks.product,
+        user_keys.identity,
+        user_keys.user_id,
+        newest.newest_date as as_of_date,
+        risks.recency_days,
+        risks.frequency_28d,
+        risks.event_count_7d,
+        risks.event_count_28d,
+        risks.event_count_ratio,
+        risks.tenure_days,
+        risks.active_day_count,
+        cast(risks.product_count as integer) as product_count,
+        risks.missed_day_count,
+        risks.churn_risk_score,
+        risks.churn_risk_band
+    from risks
+    inner join {{ ref('int_engagement__user_keys') }} as user_keys on risks.user_key = user_keys.user_key
+    cross join newest
+)
+
+select * from final

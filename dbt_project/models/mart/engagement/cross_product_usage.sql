@@ -1,0 +1,45 @@
+-- Grain: one row per month of the span and number of products, from 1 to as many as there are. See
+-- docs/metrics.md#several-products.
+with months as (
+    select period_start
+    from {{ ref('int_engagement__periods') }}
+    where period_type = 'month'
+),
+
+numbers as (
+    select cast(row_number() over (order by product) as integer) as product_count
+    from {{ ref('dim_products') }}
+),
+
+users as (
+    select
+        period_start,
+        user_key,
+        count(*) as product_count
+    from {{ ref('int_engagement__user_months') }}
+    group by period_start, user_key
+),
+
+counts as (
+    select
+        period_start,
+        product_count,
+        count(*) as user_count
+    from users
+    group by period_start, product_count
+),
+
+final as (
+    select
+        months.period_start,
+        numbers.product_count,
+        coalesce(counts.user_count, 0) as user_count,
+        cast(coalesce(counts.user_count, 0) as numeric)
+        / nullif(sum(counts.user_count) over (partition by months.period_start), 0) as user_rate
+    from months
+    cross join numbers
+    left join counts
+        on months.period_start = counts.period_start and numbers.product_count = counts.product_count
+)
+
+select * from final
