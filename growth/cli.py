@@ -97,7 +97,7 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
         if not delivered_files(warehouse):
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
         elif silent := silent_domains(warehouse):
-            say(f"No data of {', '.join(silent)}: the marts of it are there, and empty.")
+            say(f"No data of {', '.join(silent)}.")
         say(last_publication(warehouse))
         if not packages.elementary_version():
             say(packages.ABSENT)
