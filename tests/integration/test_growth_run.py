@@ -94,7 +94,7 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
     done = growth("run", "--feeds", "conversions")
     assert "Published" in done.stderr
     assert "load_feed[sessions]" not in done.stderr
-    assert "No data of engagement, subscription:" in done.stderr
+    assert "No data of engagement, subscription." in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     status = growth("status").stdout
     assert [line.split("|")[0].strip() for line in status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
