@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.pipeline import Beginnings, Pipeline
 from support.postgres import PostgresServer, new_warehouse, throwaway_postgres
 
@@ -13,6 +14,10 @@ from growth.settings import Warehouse
 
 # The same for every test: dbt parses the project anew where the name of the database is another one.
 DATABASE = "growth_test"
+
+# A busy machine is slow, and that is no defect.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def conn(postgres_server: PostgresServer) -> Iterator[psycopg.Connection]:
         conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, derandomize=True)
 @given(texts(), st.booleans())
 def test_what_matches_loads_as_casts_read_it(
     conn: psycopg.Connection, text: tuple[Contract, bytes, list[bytes]], ascii_only: bool
