@@ -1,8 +1,10 @@
-"""Entry of the dashboard: the pages, and the filters that all of them share. Started by ``growth dashboard``."""
+"""Entry of the dashboard: the pages, and the filters that all of them share. Started by ``growth dashboard``.
+
+A page is a parameter of the address, like the filters: they stay when the page changes, and the browser asks for
+nothing at addresses that do not exist, as it does for pages with a path of their own.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import psycopg
 import psycopg_pool
@@ -10,35 +12,34 @@ import streamlit as st
 
 from dashboard import filters, source
 from dashboard.panel import Page
+from dashboard.views import acquisition, attrition, engagement, overview, quality, revenue
 
-PAGES = (
-    ("overview", "Overview", ":material/monitoring:"),
-    ("acquisition", "Acquisition", ":material/campaign:"),
-    ("engagement", "Engagement", ":material/groups:"),
-    ("attrition", "Attrition", ":material/person_off:"),
-    ("revenue", "Revenue", ":material/payments:"),
-    ("quality", "Data quality", ":material/verified:"),
-)
-FOLDER = Path(__file__).parent / "pages"
+PAGES = {
+    "Overview": overview.draw,
+    "Acquisition": acquisition.draw,
+    "Engagement": engagement.draw,
+    "Attrition": attrition.draw,
+    "Revenue": revenue.draw,
+    "Data quality": quality.draw,
+}
+STYLE = """
+<style>
+[data-testid="stMainBlockContainer"] {padding: 3.5rem 1.5rem 2rem;}
+</style>
+"""
 
 
 def main() -> None:
-    """Draw the page of the address."""
-    st.set_page_config(page_title="Growth Analytics", page_icon=":material/monitoring:", layout="wide")
-    page = st.navigation(
-        [
-            st.Page(FOLDER / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "overview")
-            for name, title, icon in PAGES
-        ],
-        position="top",
-    )
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="Growth Analytics", layout="wide")
+    st.html(STYLE)
+    name = filters.choose("page", "Page", tuple(PAGES), label_visibility="collapsed")
     try:
         published = source.publication()
         if not published.publication_id:
             st.info("Nothing has been published yet. Land files, then run `growth run`.", icon=":material/inbox:")
             return
-        st.session_state["page"] = Page(published, filters.sidebar(published))
-        page.run()
+        PAGES[name](Page(published, filters.sidebar(published)))
     except (psycopg.OperationalError, psycopg_pool.PoolTimeout):
         st.error("The warehouse does not answer. Is it running (`growth up`, `docker compose ps`)?")
 

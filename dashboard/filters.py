@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -44,15 +46,34 @@ def sidebar(published: source.Publication) -> View:
 
 def select_period(*periods: str) -> str:
     """Day, week or month; kept in the address."""
-    return choose("period", "Period", periods, format_func=lambda period: period.capitalize())
+    return choose("period", "Period", periods, format_func=spoken)
 
 
-def choose(key: str, label: str, values: tuple[str, ...], *, format_func: object = str) -> str:
+def choose(
+    key: str,
+    label: str,
+    values: tuple[str, ...],
+    *,
+    format_func: Callable[[str], str] = str,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
+) -> str:
     """One of a few values, the first if none is chosen; kept in the address."""
     chosen = st.segmented_control(
-        label, values, default=values[0], key=key, bind="query-params", required=True, format_func=format_func
+        label,
+        values,
+        default=values[0],
+        key=key,
+        bind="query-params",
+        required=True,
+        format_func=format_func,
+        label_visibility=label_visibility,
     )
-    return str(chosen or values[0])
+    return chosen or values[0]
+
+
+def spoken(name: str) -> str:
+    """A name of the warehouse as a reader writes it."""
+    return name.replace("_", " ").capitalize()
 
 
 def currency(published: source.Publication) -> str:
@@ -85,8 +106,8 @@ def _select(name: str, published: source.Publication) -> str:
     )
 
 
-def offered(queries: tuple[Query, ...], published: source.Publication) -> list[tuple[object, ...]]:
+def offered(queries: tuple[Query, ...], published: source.Publication) -> list[tuple[Any, ...]]:
     """Distinct rows of those queries whose marts exist, in order."""
     known = source.comments(published)
-    found = {row for query in queries if set(query.marts) <= set(known) for row in source.fetch(query, {}, published).records}
-    return sorted(found, key=str)
+    asked = (query for query in queries if set(query.marts) <= set(known))
+    return sorted({row for query in asked for row in source.fetch(query, {}, published).records}, key=str)

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.panel import Page
 from dashboard.query import Query
 
-PERIODS_SHOWN = 26
+WIDTH = 230
 STYLES = {"count": "{:,.0f}", "percent": "{:.1%}", "ratio": "{:.2f}"}
 
 
@@ -32,18 +32,18 @@ def headline(
     if without := page.without(query):
         definition += f"\n\nNot filtered by {', '.join(without)}."
     if not rows or not rows.records:
-        st.metric(label, "–", border=True, width=220, help=f"{page.empty(query, is_absent=rows is None)}\n\n{definition}")
+        reason = page.empty(query, is_absent=rows is None)
+        st.metric(label, "none", border=True, width=WIDTH, help=f"{reason}\n\n{definition}")
         return
-    values = [float(value) for _, value in rows.records[:PERIODS_SHOWN]]
+    values = [float(value) for _, value in rows.records[:2]]
     day = rows.records[0][0]
     st.metric(
         label,
         STYLES[style].format(values[0]),
         _change(values, style),
         border=True,
-        width=220,
+        width=WIDTH,
         help=f"{definition}\n\nNewest whole {period}: {day}; against the {period} before.",
-        chart_data=values[::-1] if len(values) > 1 else None,
     )
 
 

@@ -106,7 +106,8 @@ class Page:
         mart = query.marts[0]
         described = source.comments(self.published).get(mart, {})
         lines = [described.get("", ""), *(f"- `{name}`: {described[name]}" for name in columns if described.get(name))]
-        return "\n".join([line for line in lines if line] + [f"\nSource: `{', '.join(f'mart.{each}' for each in query.marts)}`"])
+        marts = ", ".join(f"`mart.{each}`" for each in query.marts)
+        return "\n".join([*filter(None, lines), f"\nSource: {marts}"])
 
     def empty(self, query: Query, *, is_absent: bool) -> str:
         """Why there is nothing to see, and what to land."""
@@ -123,4 +124,3 @@ class Page:
         _, ignored = query.bind(self.view, tuple(LABELS))
         names = [LABELS[name].lower() for name in ignored]
         return names if query.has_dates else [*names, DATES]
-

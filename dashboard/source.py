@@ -75,7 +75,7 @@ class Rows:
     def frame(self) -> pd.DataFrame:
         """For drawing: numbers become floats."""
         frame = pd.DataFrame.from_records(list(self.records), columns=list(self.columns))
-        for name in frame.columns[frame.dtypes == object]:
+        for name in frame.select_dtypes("object").columns:
             values = frame[name].dropna()
             if len(values) and all(hasattr(value, "as_tuple") for value in values):
                 frame[name] = frame[name].astype(float)

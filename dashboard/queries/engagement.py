@@ -48,7 +48,14 @@ STICKINESS = Query(
 )
 PRODUCTS = Query(
     """
-    select activity_date, product, active_user_count, active_user_count_7d_average, event_count, session_count, duration_hours
+    select
+        activity_date,
+        product,
+        active_user_count,
+        active_user_count_7d_average,
+        event_count,
+        session_count,
+        duration_hours
     from mart.usage_daily
     where
         product <> 'all' and (%(product)s = 'all' or product = %(product)s)
@@ -198,8 +205,16 @@ CROSS_PRODUCT = Query(
 )
 OVERLAP = Query(
     """
-    with newest as (select max(period_start) as period_start from mart.product_overlap where period_start <= %(to_date)s)
-    select overlap.period_start, overlap.product_a, overlap.product_b, overlap.user_count, overlap.rate_of_a, overlap.rate_of_b
+    with newest as (
+        select max(period_start) as period_start from mart.product_overlap where period_start <= %(to_date)s
+    )
+    select
+        overlap.period_start,
+        overlap.product_a,
+        overlap.product_b,
+        overlap.user_count,
+        overlap.rate_of_a,
+        overlap.rate_of_b
     from mart.product_overlap as overlap
     inner join newest on overlap.period_start = newest.period_start
     where %(product)s = 'all' or %(product)s in (overlap.product_a, overlap.product_b)

@@ -10,9 +10,7 @@ SPANS = (
     Query("select min(month_start), max(month_start) from mart.monthly_revenue", ("monthly_revenue",)),
 )
 VALUES = {
-    "product": (
-        Query("select distinct product from mart.usage_daily where product <> 'all'", ("usage_daily",)),
-    ),
+    "product": (Query("select distinct product from mart.usage_daily where product <> 'all'", ("usage_daily",)),),
     "country": (
         Query(
             "select distinct country from mart.active_users where period_type = 'month' and country <> 'all'",

@@ -68,9 +68,7 @@ def draw(page: Page) -> None:
         page.panel(
             f"Events per {period}",
             engagement.ACTIVE_USERS,
-            lambda rows: charts.bars(
-                rows, "period_start", {"event_count": "events"}, "events", complete="is_complete"
-            ),
+            lambda rows: charts.bars(rows, "period_start", {"event_count": "events"}, "events", complete="is_complete"),
             key="events",
             columns=("event_count", "is_complete"),
             period_type=period,
@@ -79,9 +77,7 @@ def draw(page: Page) -> None:
         page.panel(
             "Daily active users of each product, 7-day average",
             engagement.PRODUCTS,
-            lambda rows: charts.lines_by(
-                rows, "activity_date", "active_user_count_7d_average", "product", "users"
-            ),
+            lambda rows: charts.lines_by(rows, "activity_date", "active_user_count_7d_average", "product", "users"),
             key="products",
             columns=("active_user_count_7d_average",),
         )
@@ -95,7 +91,13 @@ def draw_growth(page: Page) -> None:
         engagement.GROWTH,
         charts.growth,
         key="growth",
-        columns=("new_user_count", "retained_user_count", "resurrected_user_count", "churned_user_count", "is_complete"),
+        columns=(
+            "new_user_count",
+            "retained_user_count",
+            "resurrected_user_count",
+            "churned_user_count",
+            "is_complete",
+        ),
         period_type=period,
     )
     left, right = st.columns(2)

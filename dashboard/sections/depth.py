@@ -37,7 +37,7 @@ def draw(page: Page) -> None:
         "Engagement score (0-100) of the users active in 28 days, by segment",
         engagement.SCORES,
         lambda rows: charts.bars_by(
-            rows.assign(score=[f"{each * 10}-{each * 10 + 10}" for each in rows["score_bucket"]]).sort_values("score_bucket"),
+            rows.sort_values("score_bucket").assign(score=lambda frame: frame["score_bucket"].map(_tenth)),
             "score",
             "user_count",
             "user_segment",
@@ -120,5 +120,11 @@ def _overlap(rows: pd.DataFrame) -> go.Figure:
         [f"{rate:.0%}" for rate in both["rate_of_a"]],
         charts.PERCENT,
         x_title="who also use",
-        hover=[f"{rate:.1%}, {users:,} users" for rate, users in zip(both["rate_of_a"], both["user_count"], strict=True)],
+        hover=[
+            f"{rate:.1%}, {users:,} users" for rate, users in zip(both["rate_of_a"], both["user_count"], strict=True)
+        ],
     )
+
+
+def _tenth(bucket: int) -> str:
+    return f"{bucket * 10}-{bucket * 10 + 10}"

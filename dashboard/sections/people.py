@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import charts, world
-from dashboard.filters import choose
+from dashboard.filters import choose, spoken
 from dashboard.panel import Page
 from dashboard.queries import engagement
 
@@ -14,7 +14,7 @@ SEGMENTS = ("age_group", "gender", "user_segment", "country", "platform")
 
 def draw(page: Page) -> None:
     """Segments of the newest month, and a map."""
-    segment = choose("people", "Segment", SEGMENTS, format_func=lambda name: name.replace("_", " ").capitalize())
+    segment = choose("people", "Segment", SEGMENTS, format_func=spoken)
     name = segment.replace("_", " ")
     left, right = st.columns(2)
     with left:

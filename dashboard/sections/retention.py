@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts
-from dashboard.filters import choose, select_period
+from dashboard.filters import choose, select_period, spoken
 from dashboard.panel import Page
 from dashboard.queries import engagement
 
@@ -48,7 +48,7 @@ def draw(page: Page) -> None:
             key="nday",
             columns=("day_number", "retention_type", "eligible_user_count", "retention_rate"),
         )
-    segment = choose("segment", "Segment", SEGMENTS, format_func=lambda name: name.replace("_", " ").capitalize())
+    segment = choose("segment", "Segment", SEGMENTS, format_func=spoken)
     page.panel(
         f"N-day retention, on the day or later, by {segment.replace('_', ' ')}",
         engagement.NDAY_SEGMENTS,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from dashboard.filters import choose
 from dashboard.panel import Page
 from dashboard.sections import activity, depth, people, retention
 
-page: Page = st.session_state["page"]
 SECTIONS = {
     "Activity": activity.draw,
     "Growth": activity.draw_growth,
@@ -18,4 +15,8 @@ SECTIONS = {
     "Products": depth.draw_products,
     "People": people.draw,
 }
-SECTIONS[choose("section", "Section", tuple(SECTIONS))](page)
+
+
+def draw(page: Page) -> None:
+    """Draw the section that the reader chose."""
+    SECTIONS[choose("section", "Section", tuple(SECTIONS))](page)
