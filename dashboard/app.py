@@ -24,7 +24,7 @@ PAGES = {
 }
 STYLE = """
 <style>
-[data-testid="stMainBlockContainer"] {padding: 3.5rem 1.5rem 2rem;}
+[data-testid="stMainBlockContainer"] {padding: 4.5rem 1.5rem 2rem;}
 </style>
 """
 

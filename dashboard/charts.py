@@ -5,7 +5,9 @@ What is not loaded whole is drawn as such: dotted lines, hatched bars, an asteri
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +18,9 @@ SCALE = "Cividis"
 PERCENT = "%"
 HEIGHT = 340
 CELL_HEIGHT = 26
+# More incomplete points than this are a stretch of a line, which is dotted; fewer are marked, too.
+FEW = 3
+MOST_TICKS = 8
 
 
 def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> go.Figure:
@@ -49,8 +54,10 @@ def lines(
     """A line for each column; dotted where ``complete`` is false, half as strong for the ``thin`` ones."""
     made = figure(unit, legend=len(series) > 1)
     whole = frame[complete].astype(bool) if complete else pd.Series(True, index=frame.index)
-    for (column, label), color in zip(series.items(), _colors(len(series)), strict=True):
-        style = {"color": color, "width": 1 if column in thin else 2}
+    for index, (column, label) in enumerate(series.items()):
+        color = PALETTE[index % len(PALETTE)]
+        dash = ("solid", "dash", "dashdot")[index // len(PALETTE) % 3]
+        style = {"color": color, "width": 1 if column in thin else 2, "dash": dash}
         opacity = 0.6 if column in thin else 1
         hover = _hover(unit)
         made.add_scatter(
@@ -73,11 +80,11 @@ def lines(
                 y=frame[column][~whole],
                 name=f"{label} (incomplete)",
                 mode="markers",
-                marker={"color": color, "symbol": "circle-open"},
+                marker={"color": color, "symbol": "circle-open", "opacity": 1 if (~whole).sum() <= FEW else 0},
                 showlegend=False,
                 hovertemplate=hover,
             )
-    return made
+    return _dated(made, frame[x])
 
 
 def lines_by(frame: pd.DataFrame, x: str, y: str, by: str, unit: str, *, complete: str | None = None) -> go.Figure:
@@ -101,11 +108,13 @@ def bars(
     *,
     complete: str | None = None,
     grouped: bool = False,
+    colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """Bars for each column, stacked (negative ones downwards) or side by side; hatched where not complete."""
     made = figure(unit, legend=len(series) > 1)
     patterns = ["" if flag else "/" for flag in frame[complete]] if complete else None
-    for (column, label), color in zip(series.items(), _colors(len(series)), strict=True):
+    for index, (column, label) in enumerate(series.items()):
+        color = colors[label] if colors else PALETTE[index % len(PALETTE)]
         made.add_bar(
             x=frame[x],
             y=frame[column],
@@ -115,7 +124,7 @@ def bars(
         )
     if grouped:
         made.update_layout(barmode="group")
-    return made
+    return _dated(made, frame[x])
 
 
 def bars_by(
@@ -127,15 +136,20 @@ def bars_by(
     *,
     complete: str | None = None,
     grouped: bool = False,
+    colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
-    """Bars for each value of a column."""
-    wide = frame.pivot(index=x, columns=by, values=y)
+    """Bars for each value of a column; of stacked ones the smallest are one, where there are more than colours."""
+    if not grouped and frame[by].nunique() > len(PALETTE):
+        sums = frame.groupby(by)[y].sum().sort_values(ascending=False)
+        small = sums.index[len(PALETTE) - 1 :]
+        frame = frame.assign(**{by: frame[by].where(~frame[by].isin(small), f"{len(small)} others")})
     order = list(dict.fromkeys(frame[x]))
+    wide = frame.pivot_table(index=x, columns=by, values=y, aggfunc="sum", observed=True)
     table = wide.reindex(order).reset_index()
     if complete:
         table["_complete"] = table[x].map(frame.groupby(x)[complete].all())
     series = {value: str(value) for value in wide.columns}
-    made = bars(table, x, series, unit, complete="_complete" if complete else None, grouped=grouped)
+    made = bars(table, x, series, unit, complete="_complete" if complete else None, grouped=grouped, colors=colors)
     made.update_layout(showlegend=True)
     return made
 
@@ -232,8 +246,19 @@ def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> g
     return made
 
 
-def _colors(count: int) -> list[str]:
-    return [PALETTE[index % len(PALETTE)] for index in range(count)]
+def _dated(made: go.Figure, days: pd.Series) -> go.Figure:
+    """Ticks at the periods themselves: of weeks at Mondays, of months at their names."""
+    dates = [day for day in days if isinstance(day, date)]
+    if len(dates) < len(days) or not dates:
+        return made
+    steps = {(after - before).days for before, after in itertools.pairwise(sorted(set(dates)))}
+    if all(day.day == 1 for day in dates) and (not steps or min(steps) >= 28):
+        many = -(-len(set(dates)) // MOST_TICKS)
+        return made.update_xaxes(type="date", dtick=f"M{many}", tick0=min(dates), tickformat="%b\n%Y")
+    if steps and min(steps) % 7 == 0:
+        many = -(-((max(dates) - min(dates)).days // 7 + 1) // MOST_TICKS)
+        return made.update_xaxes(type="date", dtick=many * 7 * 86_400_000, tick0=min(dates), tickformat="%b %-d\n%Y")
+    return made
 
 
 def _hover(unit: str) -> str:

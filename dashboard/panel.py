@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import source
-from dashboard.filters import LABELS
+from dashboard.filters import LABELS, spoken
 from dashboard.query import DATES, Query, View
 
 # mart → feeds that it needs; what is not listed follows from runs, not from files
@@ -94,7 +94,7 @@ class Page:
                 if isinstance(drawn, go.Figure):
                     st.plotly_chart(drawn, config=CONFIG, key=f"chart_{key}")
                 else:
-                    st.dataframe(drawn, hide_index=True, key=f"table_{key}")
+                    st.dataframe(_readable(drawn), hide_index=True, key=f"table_{key}")
             remarks = [note] if note else []
             if without := self.without(query):
                 remarks.append(f"Not filtered by {', '.join(without)}.")
@@ -124,3 +124,9 @@ class Page:
         _, ignored = query.bind(self.view, tuple(LABELS))
         names = [LABELS[name].lower() for name in ignored]
         return names if query.has_dates else [*names, DATES]
+
+
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times to the minute, names as a reader writes them."""
+    times = {name: frame[name].dt.strftime("%Y-%m-%d %H:%M") for name in frame.select_dtypes("datetimetz").columns}
+    return frame.assign(**times).rename(columns=spoken)

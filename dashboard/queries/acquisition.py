@@ -6,14 +6,21 @@ from dashboard.query import Query
 
 ATTRIBUTION = Query(
     """
-    select registration_month, channel, registration_count, registration_rate
+    with span as (select min(activity_date) as first_day, max(activity_date) as last_day from mart.acquisition_daily)
+    select
+        registration_month,
+        channel,
+        registration_count,
+        registration_rate,
+        registration_month >= first_day and registration_month + interval '1 month - 1 day' <= last_day as is_complete
     from mart.channel_attribution
+    cross join span
     where
         attribution_model = %(attribution_model)s
         and registration_month between date_trunc('month', cast(%(from_date)s as date)) and %(to_date)s
     order by registration_month, channel
     """,
-    ("channel_attribution",),
+    ("channel_attribution", "acquisition_daily"),
 )
 MODELS = Query(
     """
@@ -27,15 +34,33 @@ MODELS = Query(
 )
 DAILY = Query(
     """
+    with periods as (
+        select
+            date_trunc(%(period_type)s, activity_date) as period_start,
+            channel,
+            sum(session_count) as session_count,
+            sum(paid_session_count) as paid_session_count,
+            sum(registration_count) as registration_count
+        from mart.acquisition_daily
+        where activity_date between %(from_date)s and %(to_date)s
+        group by date_trunc(%(period_type)s, activity_date), channel
+    ),
+    span as (
+        select
+            greatest(min(activity_date), %(from_date)s) as first_day,
+            least(max(activity_date), %(to_date)s) as last_day
+        from mart.acquisition_daily
+    )
     select
-        cast(date_trunc(%(period_type)s, activity_date) as date) as period_start,
+        cast(period_start as date) as period_start,
         channel,
-        sum(session_count) as session_count,
-        sum(paid_session_count) as paid_session_count,
-        sum(registration_count) as registration_count
-    from mart.acquisition_daily
-    where activity_date between %(from_date)s and %(to_date)s
-    group by date_trunc(%(period_type)s, activity_date), channel
+        session_count,
+        paid_session_count,
+        registration_count,
+        period_start >= first_day
+        and period_start + cast('1 ' || %(period_type)s as interval) - interval '1 day' <= last_day as is_complete
+    from periods
+    cross join span
     order by period_start, channel
     """,
     ("acquisition_daily",),

@@ -26,7 +26,7 @@ BANDS = Query(
     """
     select product, churn_risk_band, count(*) as user_count
     from mart.churn_risk
-    where (%(product)s = 'all' and product <> 'all') or product = %(product)s
+    where product <> 'all' and %(product)s in ('all', product)
     group by product, churn_risk_band
     order by product, churn_risk_band
     """,

@@ -194,14 +194,21 @@ FUNNEL = Query(
 )
 CROSS_PRODUCT = Query(
     """
-    select period_start, product_count, user_count, user_rate
+    with span as (select min(activity_date) as first_day, max(activity_date) as last_day from mart.usage_daily)
+    select
+        period_start,
+        product_count,
+        user_count,
+        user_rate,
+        period_start >= first_day and period_start + interval '1 month - 1 day' <= last_day as is_complete
     from mart.cross_product_usage
+    cross join span
     where
         product_count > 0
         and period_start between date_trunc('month', cast(%(from_date)s as date)) and %(to_date)s
     order by period_start, product_count
     """,
-    ("cross_product_usage",),
+    ("cross_product_usage", "usage_daily"),
 )
 OVERLAP = Query(
     """

@@ -82,7 +82,9 @@ def draw_products(page: Page) -> None:
         page.panel(
             "Users by number of products per month",
             engagement.CROSS_PRODUCT,
-            lambda rows: charts.bars_by(rows, "period_start", "user_count", "product_count", "users"),
+            lambda rows: charts.bars_by(
+                rows, "period_start", "user_count", "product_count", "users", complete="is_complete"
+            ),
             key="cross_product",
             columns=("product_count", "user_count"),
         )

@@ -22,7 +22,9 @@ def draw(page: Page) -> None:
         page.panel(
             "Attributed registrations per month",
             acquisition.ATTRIBUTION,
-            lambda rows: charts.bars_by(rows, "registration_month", "registration_count", "channel", "registrations"),
+            lambda rows: charts.bars_by(
+                rows, "registration_month", "registration_count", "channel", "registrations", complete="is_complete"
+            ),
             key="attribution",
             columns=("attribution_model", "channel", "registration_count"),
             note=f"Model: {model.replace('_', ' ')}.",
@@ -32,7 +34,9 @@ def draw(page: Page) -> None:
         page.panel(
             "Share of each month's registrations",
             acquisition.ATTRIBUTION,
-            lambda rows: charts.lines_by(rows, "registration_month", "registration_rate", "channel", charts.PERCENT),
+            lambda rows: charts.lines_by(
+                rows, "registration_month", "registration_rate", "channel", charts.PERCENT, complete="is_complete"
+            ),
             key="attribution_rate",
             columns=("registration_rate",),
             note=f"Model: {model.replace('_', ' ')}.",
@@ -52,7 +56,9 @@ def draw(page: Page) -> None:
         page.panel(
             f"Sessions per {period} by channel",
             acquisition.DAILY,
-            lambda rows: charts.bars_by(rows, "period_start", "session_count", "channel", "sessions"),
+            lambda rows: charts.bars_by(
+                rows, "period_start", "session_count", "channel", "sessions", complete="is_complete"
+            ),
             key="sessions",
             columns=("session_count",),
             period_type=period,
@@ -61,7 +67,9 @@ def draw(page: Page) -> None:
         page.panel(
             f"Registrations per {period} by channel",
             acquisition.DAILY,
-            lambda rows: charts.bars_by(rows, "period_start", "registration_count", "channel", "registrations"),
+            lambda rows: charts.bars_by(
+                rows, "period_start", "registration_count", "channel", "registrations", complete="is_complete"
+            ),
             key="registrations",
             columns=("registration_count",),
             period_type=period,

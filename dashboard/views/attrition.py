@@ -10,7 +10,7 @@ from dashboard.filters import select_period
 from dashboard.panel import Page
 from dashboard.queries import attrition
 
-BANDS = ("low", "medium", "high")
+BANDS = {"low": charts.PALETTE[0], "medium": charts.PALETTE[3], "high": charts.PALETTE[1]}
 
 
 def draw(page: Page) -> None:
@@ -52,7 +52,9 @@ def draw(page: Page) -> None:
         page.panel(
             "Users by churn-risk band",
             attrition.BANDS,
-            lambda rows: charts.bars_by(by_band(rows), "product", "user_count", "churn_risk_band", "users"),
+            lambda rows: charts.bars_by(
+                by_band(rows), "product", "user_count", "churn_risk_band", "users", colors=BANDS
+            ),
             key="risk_bands",
             columns=("as_of_date", "churn_risk_band"),
         )
@@ -61,7 +63,12 @@ def draw(page: Page) -> None:
             "Churn-risk score",
             attrition.SCORES,
             lambda rows: charts.bars_by(
-                by_band(rows).assign(score=rows["score_bucket"] / 20), "score", "user_count", "churn_risk_band", "users"
+                by_band(rows).assign(score=rows["score_bucket"] / 20),
+                "score",
+                "user_count",
+                "churn_risk_band",
+                "users",
+                colors=BANDS,
             ),
             key="risk_scores",
             columns=("churn_risk_score",),
@@ -79,4 +86,4 @@ def draw(page: Page) -> None:
 
 def by_band(rows: pd.DataFrame) -> pd.DataFrame:
     """Bands in order of risk instead of the alphabet's."""
-    return rows.assign(churn_risk_band=pd.Categorical(rows["churn_risk_band"], BANDS, ordered=True))
+    return rows.assign(churn_risk_band=pd.Categorical(rows["churn_risk_band"], list(BANDS), ordered=True))

@@ -16,10 +16,10 @@ HEADLINES: tuple[tuple[str, Query, str, str, str, dict[str, str]], ...] = (
     ("DAU, 7-day average", overview.DAILY_AVERAGE, "active_user_count_7d_average", "week", "count", {}),
     ("Weekly active users", overview.ACTIVE_USERS, "active_user_count", "week", "count", {"period_type": "week"}),
     ("Monthly active users", overview.ACTIVE_USERS, "active_user_count", "month", "count", {"period_type": "month"}),
-    ("Stickiness, DAU / 28 days", overview.STICKINESS, "stickiness_28d", "week", "percent", {}),
-    ("Quick ratio of the week", overview.QUICK_RATIO, "quick_ratio", "week", "ratio", {}),
-    ("Users retained a week", overview.GROSS_RETENTION, "gross_retention_rate", "week", "percent", {}),
-    ("Registrations of the week", overview.REGISTRATIONS, "registration_count", "week", "count", {}),
+    ("Stickiness, 28 days", overview.STICKINESS, "stickiness_28d", "week", "percent", {}),
+    ("Weekly quick ratio", overview.QUICK_RATIO, "quick_ratio", "week", "ratio", {}),
+    ("Weekly retention", overview.GROSS_RETENTION, "gross_retention_rate", "week", "percent", {}),
+    ("Weekly registrations", overview.REGISTRATIONS, "registration_count", "week", "count", {}),
 )
 
 
@@ -43,8 +43,8 @@ def draw(page: Page) -> None:
         for label, query, column, period, style, parameters in HEADLINES:
             headline(page, label, query, column, period, style=style, **parameters)
         month = {"currency_code": money}
-        headline(page, f"Revenue of the month, {money}", overview.REVENUE, "revenue_amount", "month", **month)
-        headline(page, f"Recurring revenue (MRR), {money}", overview.MRR, "closing_mrr_amount", "month", **month)
+        headline(page, f"Revenue, {money}", overview.REVENUE, "revenue_amount", "month", **month)
+        headline(page, f"MRR, {money}", overview.MRR, "closing_mrr_amount", "month", **month)
     left, right = st.columns(2)
     with left:
         page.panel(
@@ -77,7 +77,9 @@ def draw(page: Page) -> None:
         page.panel(
             "Registrations per week by channel",
             acquisition.DAILY,
-            lambda rows: charts.bars_by(rows, "period_start", "registration_count", "channel", "registrations"),
+            lambda rows: charts.bars_by(
+                rows, "period_start", "registration_count", "channel", "registrations", complete="is_complete"
+            ),
             key="overview_registrations",
             columns=("registration_count",),
             period_type="week",

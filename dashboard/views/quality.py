@@ -83,7 +83,6 @@ def draw(page: Page) -> None:
 def gate_bars(rows: pd.DataFrame) -> go.Figure:
     """A bar for each run, in the colours of what its checks found."""
     rows = rows.assign(run=rows["checked_at"].map(lambda at: f"{at:%Y-%m-%d %H:%M:%S}"))
-    made = charts.bars_by(rows, "run", "check_count", "status", "checks")
-    made.for_each_trace(lambda trace: trace.update(marker_color=COLORS[trace.name]))
+    made = charts.bars_by(rows, "run", "check_count", "status", "checks", colors=COLORS)
     made.update_xaxes(type="category")
     return made
