@@ -22,6 +22,7 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 	@$(GROWTH) sql "select channel, registration_month, registration_count, round(registration_rate, 3) as registration_rate \
 	  from mart.channel_attribution order by registration_month, registration_count desc, channel"
 	@echo && echo "Next:  $(GROWTH) psql              query the marts as the read-only role analyst"
+	@echo "       $(GROWTH) dashboard         the same in pictures, on http://127.0.0.1:8501"
 	@echo "       $(GROWTH) status            what was loaded and published"
 	@echo "       $(GROWTH) up --ui           the same DAG in Airflow's web interface"
 	@echo "       land your own CSVs in landing/<feed>/, then $(GROWTH) run   (README.md, Your own files)"
@@ -30,7 +31,7 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 up: ## With Docker: start the stack and wait until every service is healthy
 	docker compose up --build --detach --wait --wait-timeout 300
 	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst),"
-	@echo "reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
+	@echo "dashboard http://127.0.0.1:$${DASHBOARD_PORT:-8501}, reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
