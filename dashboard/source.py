@@ -21,6 +21,7 @@ from growth.settings import Warehouse
 
 OPERATIONS_SECONDS = 15
 KEPT_RESULTS = 2000
+WAIT_SECONDS = 10
 SETTINGS = "-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_read_only=on -c statement_timeout=60s"
 
 PUBLICATION = """
@@ -75,7 +76,7 @@ class Rows:
     def frame(self) -> pd.DataFrame:
         """For drawing: numbers become floats."""
         frame = pd.DataFrame.from_records(list(self.records), columns=list(self.columns))
-        for name in frame.select_dtypes("object").columns:
+        for name in [column for column in frame.columns if pd.api.types.is_object_dtype(frame[column])]:
             values = frame[name].dropna()
             if len(values) and all(hasattr(value, "as_tuple") for value in values):
                 frame[name] = frame[name].astype(float)
@@ -87,9 +88,9 @@ def _pool(conninfo: str) -> ConnectionPool:
     return ConnectionPool(
         conninfo,
         kwargs={"options": SETTINGS, "application_name": "growth dashboard", "autocommit": True},
-        min_size=1,
+        min_size=0,
         max_size=8,
-        timeout=15,
+        timeout=WAIT_SECONDS,
         check=ConnectionPool.check_connection,
         open=True,
     )
