@@ -25,6 +25,7 @@ PAGES = {
 STYLE = """
 <style>
 [data-testid="stMainBlockContainer"] {padding: 4.5rem 1.5rem 2rem;}
+[data-testid="stMetricLabel"] p {white-space: normal;}
 </style>
 """
 

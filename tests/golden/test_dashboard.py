@@ -161,10 +161,10 @@ def test_each_filter_changes_the_numbers_to_what_sql_says(look: Any, sample: Pip
     ]
     assert "/" in hatches
 
-    screen = look(page="Engagement", section="Retention", period="Month", product="miles")
+    screen = look(page="Engagement", section="Retention", product="miles")
     cells = next(trace for trace in screen.figures["retention"]["data"])
     rates = sample.query(
-        "select retention_rate::float from mart.retention_cohorts where period_type = 'month' and product = 'miles'"
+        "select retention_rate::float from mart.retention_cohorts where period_type = 'week' and product = 'miles'"
         " and country = 'all' order by 1"
     )
     assert sorted(rate for row in cells["z"] for rate in row if rate is not None) == [rate for (rate,) in rates]
@@ -240,7 +240,7 @@ def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(sa
         reader.page.get_by_role("option", name="miles").click()
         reader.page.wait_for_url("**product=miles**")
         reader.drawn()
-        reader.page.get_by_test_id("stSegmentedControl").get_by_text("Week", exact=True).click()
+        reader.page.get_by_role("radiogroup", name="Period").get_by_role("radio", name="Week").click()
         reader.page.wait_for_url("**period=Week**")
         reader.drawn()
         shared = Reader(browser, address, scheme="dark")

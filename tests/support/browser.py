@@ -35,7 +35,7 @@ def served(warehouse: Warehouse, log: Path) -> Iterator[str]:
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "growth.cli", "dashboard", "--port", str(port)],
+            [Path(sys.executable).with_name("growth"), "dashboard", "--port", str(port)],
             env={**os.environ, **warehouse.environment()},
             stdout=output,
             stderr=output,
@@ -95,11 +95,11 @@ class Reader:
     def shoot(self, path: Path, size: dict[str, int]) -> int:
         """Picture of the whole page; returns by how many pixels it is too wide."""
         self.page.set_viewport_size(size)  # type: ignore[arg-type]
-        self.page.wait_for_timeout(400)
+        self.page.wait_for_timeout(150)
         tall = {**size, "height": max(size["height"], self.page.evaluate(HEIGHT))}
         self.page.set_viewport_size(tall)  # type: ignore[arg-type]
         self.drawn()
-        self.page.wait_for_timeout(400)  # figures take their new width
+        self.page.wait_for_timeout(300)  # figures take their new width
         self.page.screenshot(path=path)
         return int(self.page.evaluate(OVERFLOW))
 
