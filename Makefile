@@ -1,6 +1,6 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load bench-gates bench-daily bench-consistency docs \
+.PHONY: help demo up down test test-kill screenshots lint format bench bench-load bench-gates bench-daily bench-consistency docs \
   deps lock clean
 
 GROWTH := .venv/bin/growth
@@ -46,6 +46,11 @@ test: lint ## Lint, unit tests, then DAG, integration and golden tests in two pr
 
 test-kill: .venv/installed-dev ## Kill loads at 90 random points (KILL_POINTS, KILL_SEED)
 	KILL_POINTS=$${KILL_POINTS:-90} .venv/bin/pytest -s tests/integration/test_load_kill.py
+
+screenshots: .venv/installed-dev ## Make the pictures of the README anew, from the sample in a real browser
+	mkdir -p .growth/screenshots
+	GROWTH_SCREENSHOTS=.growth/screenshots .venv/bin/pytest tests/golden/test_dashboard.py -k browser
+	for name in overview-1280 engagement-retention-1280 dark-1280; do cp .growth/screenshots/$$name.png docs/images/; done
 
 lint: .venv/installed-dev ## Check style and types; changes nothing
 	.venv/bin/ruff check .

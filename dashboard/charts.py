@@ -20,6 +20,7 @@ HEIGHT = 340
 CELL_HEIGHT = 26
 # More incomplete points than this are a stretch of a line, which is dotted; fewer are marked, too.
 FEW = 3
+LEGEND_LINE = 14
 MOST_TICKS = 8
 
 
@@ -52,7 +53,7 @@ def lines(
     thin: Sequence[str] = (),
 ) -> go.Figure:
     """A line for each column; dotted where ``complete`` is false, half as strong for the ``thin`` ones."""
-    made = figure(unit, legend=len(series) > 1)
+    made = figure(unit, height=_height(len(series)), legend=len(series) > 1)
     whole = frame[complete].astype(bool) if complete else pd.Series(True, index=frame.index)
     for index, (column, label) in enumerate(series.items()):
         color = PALETTE[index % len(PALETTE)]
@@ -111,7 +112,7 @@ def bars(
     colors: Mapping[str, str] | None = None,
 ) -> go.Figure:
     """Bars for each column, stacked (negative ones downwards) or side by side; hatched where not complete."""
-    made = figure(unit, legend=len(series) > 1)
+    made = figure(unit, height=_height(len(series)), legend=len(series) > 1)
     patterns = ["" if flag else "/" for flag in frame[complete]] if complete else None
     for index, (column, label) in enumerate(series.items()):
         color = colors[label] if colors else PALETTE[index % len(PALETTE)]
@@ -244,6 +245,11 @@ def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> g
     )
     made.update_layout(hovermode="closest")
     return made
+
+
+def _height(series: int) -> int:
+    """On a phone each entry of the legend takes a line."""
+    return HEIGHT + LEGEND_LINE * max(0, series - 3)
 
 
 def _dated(made: go.Figure, days: pd.Series) -> go.Figure:

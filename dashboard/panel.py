@@ -117,7 +117,7 @@ class Page:
         if has_none and feeds:
             folders = ", ".join(f"`landing/{feed}/`" for feed in feeds)
             return f"No data yet. Land files in {folders}, then run `growth run`."
-        return "Nothing in this selection." if feeds else "Nothing has happened yet."
+        return "Nothing in this selection." if feeds else "None so far."
 
     def without(self, query: Query) -> list[str]:
         """The reader's filters that do not apply."""

@@ -20,7 +20,9 @@ def draw(page: Page) -> None:
         page.panel(
             "Records loaded per day and feed",
             quality.LOADS,
-            lambda rows: charts.bars_by(rows, "load_date", "loaded_count", "feed", "records"),
+            lambda rows: charts.bars_by(
+                rows.assign(day=rows["load_date"].astype(str)), "day", "loaded_count", "feed", "records"
+            ).update_xaxes(type="category"),
             key="loads",
             columns=("loaded_count", "rejected_count"),
             note="By the day of the load, the last 90 days with loads.",

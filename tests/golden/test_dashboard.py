@@ -11,9 +11,10 @@ import psycopg
 import pytest
 import sqlglot
 import yaml
-from support.browser import DESK, PHONE, Reader, chromium, served
+from support.browser import DESK, PHONE, Reader, chromium
 from support.dashboard import ADDRESSES, downloads, reading
 from support.pipeline import Pipeline
+from support.serving import served
 
 from dashboard import query as queries_of
 from dashboard.panel import FEEDS
@@ -28,7 +29,7 @@ insert into mart.gate_results
 (run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds)
 values
     ('r1', 'raw', 'a', 'k', 'critical', 'error', 'pass', 0, 1),
-    ('r1', 'mart', 'b', 'k', 'critical', 'error', 'fail', 3, 2),
+    ('r1', 'mart', 'b', 'k', 'critical', 'error', 'pass', 0, 2),
     ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5)
 """
 
@@ -44,13 +45,20 @@ def all_queries() -> list[queries_of.Query]:
 
 
 @pytest.fixture
-def look(sample: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def lived(sample: Pipeline) -> Pipeline:
+    """The sample after a run whose checks were recorded, and a record that was refused."""
     bad = [*("1,2024-02-01 10:00:00,true,DIRECT" for _ in range(40)), "one,2024-02-01 10:00:00,true,DIRECT"]
     sample.land("sessions", "bad.csv", bad)
     sample.load("sessions")
     with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
         conn.execute(GATES)
-    with reading(sample, monkeypatch) as look:
+    return sample
+
+
+@pytest.fixture
+def look(lived: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A function: address → screen."""
+    with reading(lived, monkeypatch) as look:
         yield look
 
 
@@ -221,17 +229,15 @@ def test_a_warehouse_without_data_says_what_to_land(published: Pipeline, monkeyp
         assert "does not answer" in look(page="Overview").texts("error")[0]
 
 
-def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(sample: Pipeline, tmp_path: Path) -> None:
-    pictures = Path(os.environ.get("GROWTH_SCREENSHOTS") or tmp_path / "screenshots")
-    pictures.mkdir(parents=True, exist_ok=True)
-    with served(sample.warehouse, tmp_path / "dashboard.log") as address, chromium() as browser:
+def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(lived: Pipeline, tmp_path: Path) -> None:
+    pictures = Path(os.environ["GROWTH_SCREENSHOTS"]) if "GROWTH_SCREENSHOTS" in os.environ else None
+    with served("dashboard", lived.warehouse, tmp_path / "dashboard.log") as address, chromium() as browser:
         reader = Reader(browser, address)
         for parameters in ADDRESSES:
             reader.open(parameters)
             name = "-".join(parameters.values()).lower().replace(" ", "-")
             for size in (DESK, PHONE):
-                too_wide = reader.shoot(pictures / f"{name}-{size['width']}.png", size)
-                assert too_wide <= 0, (name, size)
+                assert reader.fits(size, pictures and pictures / f"{name}-{size['width']}.png"), (name, size)
             assert reader.problems == [], name
 
         # what is chosen stands in the address, and the address shows the same to someone else
@@ -247,8 +253,8 @@ def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(sa
         shared.page.goto(reader.page.url)
         shared.drawn()
         with shared.page.expect_download() as download:
-            shared.page.locator(".st-key-csv_active_users button").click()
-        rows = sample.query(
+            shared.page.locator(".st-key-csv_active_users button").first.click()
+        rows = lived.query(
             "select period_start, active_user_count, event_count, is_complete from mart.active_users"
             " where period_type = 'week' and product = 'miles' and country = 'all' and platform = 'all'"
             " and category = 'all' order by 1"
@@ -256,5 +262,5 @@ def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(sa
         columns = ["period_start", "active_user_count", "event_count", "is_complete"]
         assert Path(download.value.path()).read_text() == table.render(columns, rows, "csv")
         assert download.value.suggested_filename == "active_users.csv"
-        assert shared.shoot(pictures / "engagement-dark-1280.png", DESK) <= 0
+        assert shared.fits(DESK, pictures and pictures / "dark-1280.png")
         assert reader.problems + shared.problems == []

@@ -1,22 +1,16 @@
-"""A real browser on a dashboard that ``growth dashboard`` serves."""
+"""A real browser on the pages that a ``growth`` command serves."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Response, sync_playwright
-
-from growth.settings import Warehouse
-from support.compose import free_port, wait_for
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 DRAWN = """
@@ -27,32 +21,6 @@ DRAWN = """
 """
 HEIGHT = "() => document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
 OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
-
-
-@contextmanager
-def served(warehouse: Warehouse, log: Path) -> Iterator[str]:
-    """The address of a dashboard over a warehouse."""
-    port = free_port()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("growth"), "dashboard", "--port", str(port)],
-            env={**os.environ, **warehouse.environment()},
-            stdout=output,
-            stderr=output,
-        )
-    address = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-
-    try:
-        wait_for(answers, 60)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @contextmanager
@@ -92,16 +60,16 @@ class Reader:
         """Wait until the page is at rest."""
         self.page.wait_for_function(DRAWN, timeout=60_000)
 
-    def shoot(self, path: Path, size: dict[str, int]) -> int:
-        """Picture of the whole page; returns by how many pixels it is too wide."""
+    def fits(self, size: dict[str, int], picture: Path | None = None) -> bool:
+        """Whether nothing is wider than a screen; a picture of the whole page is for those who ask for it."""
         self.page.set_viewport_size(size)  # type: ignore[arg-type]
-        self.page.wait_for_timeout(150)
-        tall = {**size, "height": max(size["height"], self.page.evaluate(HEIGHT))}
-        self.page.set_viewport_size(tall)  # type: ignore[arg-type]
-        self.drawn()
-        self.page.wait_for_timeout(300)  # figures take their new width
-        self.page.screenshot(path=path)
-        return int(self.page.evaluate(OVERFLOW))
+        self.page.wait_for_timeout(100)  # figures take their new width
+        if picture is not None:
+            tall = {**size, "height": max(size["height"], self.page.evaluate(HEIGHT))}
+            self.page.set_viewport_size(tall)  # type: ignore[arg-type]
+            self.page.wait_for_timeout(500)
+            self.page.screenshot(path=picture)
+        return int(self.page.evaluate(OVERFLOW)) <= 0
 
     def _note(self, text: str) -> None:
         self.problems.append(text)
