@@ -40,7 +40,7 @@ def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> go.Figur
         text=[name for _, name in places],
         colorscale=charts.SCALE,
         marker={"line": {"width": 0.5, "color": charts.PALETTE[6]}},
-        colorbar={"title": unit, "thickness": 10, "len": 0.7},
+        colorbar={"title": unit, "thickness": 10, "orientation": "h", "y": -0.05},
         hovertemplate="%{text}: %{z:,} " + unit + "<extra></extra>",
     )
     made.update_layout(

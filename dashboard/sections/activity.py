@@ -9,14 +9,18 @@ from dashboard.filters import select_period
 from dashboard.panel import Page
 from dashboard.queries import engagement
 
-SHORT = {"day": "Daily (DAU)", "week": "Weekly (WAU)", "month": "Monthly (MAU)"}
+TITLES = {
+    "day": "Daily active users (DAU)",
+    "week": "Weekly active users (WAU)",
+    "month": "Monthly active users (MAU)",
+}
 
 
 def draw(page: Page) -> None:
     """Active users, rolling windows, stickiness."""
     period = select_period("day", "week", "month")
     page.panel(
-        f"{SHORT[period]} active users",
+        TITLES[period],
         engagement.ACTIVE_USERS,
         lambda rows: charts.bars(
             rows, "period_start", {"active_user_count": "active users"}, "users", complete="is_complete"
