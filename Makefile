@@ -1,7 +1,7 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-kill lint format bench bench-load bench-gates bench-daily bench-consistency docs \
-  deps lock clean notebook
+.PHONY: help demo up down test test-kill screenshots lint format bench bench-load bench-gates bench-daily \
+  bench-consistency docs deps lock clean notebook
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -22,6 +22,7 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 	@$(GROWTH) sql "select channel, registration_month, registration_count, round(registration_rate, 3) as registration_rate \
 	  from mart.channel_attribution order by registration_month, registration_count desc, channel"
 	@echo && echo "Next:  $(GROWTH) psql              query the marts as the read-only role analyst"
+	@echo "       $(GROWTH) dashboard         the same in pictures, on http://127.0.0.1:8501"
 	@echo "       $(GROWTH) status            what was loaded and published"
 	@echo "       $(GROWTH) up --ui           the same DAG in Airflow's web interface"
 	@echo "       land your own CSVs in landing/<feed>/, then $(GROWTH) run   (README.md, Your own files)"
@@ -30,7 +31,7 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 up: ## With Docker: start the stack and wait until every service is healthy
 	docker compose up --build --detach --wait --wait-timeout 300
 	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst),"
-	@echo "reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
+	@echo "dashboard http://127.0.0.1:$${DASHBOARD_PORT:-8501}, reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
@@ -45,6 +46,11 @@ test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration a
 
 test-kill: .venv/installed-dev ## Kill loads at 90 random points (KILL_POINTS, KILL_SEED)
 	KILL_POINTS=$${KILL_POINTS:-90} .venv/bin/pytest -s tests/integration/test_load_kill.py
+
+screenshots: .venv/installed-dev ## Make the pictures of the README anew, from the sample in a real browser
+	mkdir -p .growth/screenshots
+	GROWTH_SCREENSHOTS=.growth/screenshots .venv/bin/pytest tests/golden/test_dashboard.py -k browser
+	for name in overview-1280 engagement-retention-1280 dark-1280; do cp .growth/screenshots/$$name.png docs/images/; done
 
 lint: .venv/installed-dev ## Check style and types; changes nothing
 	.venv/bin/ruff check .

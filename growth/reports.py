@@ -1,37 +1,43 @@
-"""The pages that people look at: an index, the dbt docs, and Elementary's report where its package is in use.
+"""The pages that people look at: an index, the dbt docs, the data card, Elementary's report where it is in use.
 
-Target: ``reports/index.html``, ``reports/dbt-docs/index.html``, ``reports/elementary/``.
+Target: ``reports/index.html``, ``reports/dbt-docs/index.html``, ``reports/data-card.html``, ``reports/elementary/``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import html
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+
+from markdown_it import MarkdownIt
 
 from growth import dbt, elementary, packages, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
 from growth.status import last_publication
 
 DOCS = "dbt-docs"
+DATA_CARD = PROJECT_ROOT / "docs" / "data-card.md"
 PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Growth Analytics: reports</title>
+<title>{title}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; color: #1f2933; }}
 h1 {{ font-size: 1.5rem; }}
 .note {{ border-left: 4px solid #b45309; background: #fef3c7; padding: .5rem 1rem; }}
 small {{ color: #52606d; }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto; }}
+td, th {{ border: 1px solid #cbd2d9; padding: .2rem .6rem; text-align: left; }}
+pre {{ overflow-x: auto; background: #f5f7fa; padding: .5rem 1rem; }}
 </style>
 </head>
 <body>
-<h1>Growth Analytics: reports</h1>
 {body}
 <p><small>Written {now:%Y-%m-%d %H:%M} UTC.</small></p>
 </body>
@@ -74,7 +80,9 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
         psycopg.OperationalError: no connection to a warehouse that was given.
     """
     folder = reports_folder()
-    body = []
+    body = ["<h1>Growth Analytics: reports</h1>"]
+    if dashboard := os.environ.get("GROWTH_DASHBOARD_URL"):
+        body.append(f'<p><a href="{html.escape(dashboard)}">Dashboard</a></p>')
     if version := packages.elementary_version():
         body.append(f"<p>Elementary {html.escape(version)} is in use.</p>")
     else:
@@ -91,12 +99,18 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
         body.append(f'<p><a href="{DOCS}/">dbt docs: models, columns, lineage</a></p>')
     else:
         body.append("<p>The dbt docs come with the first run.</p>")
+    _write_page(folder / "data-card.html", "Data card", MarkdownIt("gfm-like").render(DATA_CARD.read_text("utf-8")))
+    body.append('<p><a href="data-card.html">Data card: what is in the sample data</a></p>')
     if warehouse is not None:
         body.append(f"<p>{html.escape(last_publication(warehouse))}</p>")
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / "index.html"
-    fresh = folder / ".index.html"
-    fresh.write_text(PAGE.format(body="\n".join(body), now=datetime.now(UTC)), encoding="utf-8")
+    return _write_page(folder / "index.html", "Growth Analytics: reports", "\n".join(body))
+
+
+def _write_page(page: Path, title: str, body: str) -> Path:
+    """Write a page whole or not at all: it may be read meanwhile."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    fresh = page.with_name(f".{page.name}")
+    fresh.write_text(PAGE.format(title=title, body=body, now=datetime.now(UTC)), encoding="utf-8")
     fresh.replace(page)
     return page
 

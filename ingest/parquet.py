@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import struct
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ class ParquetSource(ChunkedSource):
                     arrays.append(convert(next(given)) if convert else pa.nulls(len(batch)))
                 except pa.ArrowInvalid as error:
                     raise FileRefused(f"column {name!r}: {' '.join(str(error).split())}") from error
-            arrays += [pa.repeat(pa.scalar(value, pa.string()), len(batch)) for value in partitions.values()]
+            arrays += [_repeated(value, len(batch)) for value in partitions.values()]
             yield _rows(arrays)
             done += len(batch)
             self.read_bytes = self.size_bytes * done // max(metadata.num_rows, done)
@@ -162,7 +163,19 @@ def _timestamps(kind: pa.TimestampType) -> Convert:
     if kind.tz is None:
         return lambda array: array.cast(naive)
     # The CSV writer writes a zone too, at a tenth of the speed.
-    return lambda array: pc.binary_join_element_wise(array.cast(naive).cast(pa.string()), "Z", "")
+    zone, nothing = _text("Z"), _text("")
+    return lambda array: pc.binary_join_element_wise(array.cast(naive).cast(pa.string()), zone, nothing)
+
+
+def _repeated(value: str | None, count: int) -> pa.Array:
+    return pa.nulls(count, pa.string()) if value is None else pa.repeat(_text(value), count)
+
+
+def _text(value: str) -> pa.StringScalar:
+    """A text as pyarrow's own; made from bytes, because ``pa.scalar`` imports pandas where it finds it: 20 MiB."""
+    content = value.encode()
+    offsets = struct.pack("=2i", 0, len(content))
+    return pa.StringArray.from_buffers(1, pa.py_buffer(offsets), pa.py_buffer(content))[0]
 
 
 def _whole_numbers(array: pa.Array) -> pa.Array:

@@ -11,6 +11,7 @@ from support.pipeline import Beginnings, Pipeline
 from support.postgres import PostgresServer, new_warehouse, throwaway_postgres
 
 from growth.settings import Warehouse
+from sample_data import write_sample
 
 # The same for every test: dbt parses the project anew where the name of the database is another one.
 DATABASE = "growth_test"
@@ -53,6 +54,17 @@ def pipeline(warehouse: Warehouse, growth_home: Path, tmp_path: Path, monkeypatc
 def beginnings(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Beginnings:
     """What several tests begin with, made for the first of them and copied for the others."""
     return Beginnings(postgres_server, tmp_path_factory.mktemp("beginnings"))
+
+
+@pytest.fixture
+def sample(pipeline: Pipeline, beginnings: Beginnings) -> Pipeline:
+    """The sample as `make demo` has it, published."""
+
+    def make() -> None:
+        write_sample(pipeline.landing, users=2000, days=60, seed=1)
+        pipeline.run()
+
+    return beginnings.begin(pipeline, "sample", make)
 
 
 @pytest.fixture

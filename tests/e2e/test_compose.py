@@ -71,8 +71,24 @@ def test_reports_are_served_and_say_how_to_get_elementary(stack: Stack, first_ru
         page = answer.read().decode()
     assert "Elementary is absent: no data quality report. `make deps` gets it" in page
     assert "data up to 2024-02-29" in page
+    assert f'href="http://127.0.0.1:{stack.dashboard_port}"' in page
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.reports_port}/data-card.html", timeout=10) as answer:
+        assert b"<table>" in answer.read()
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.reports_port}/dbt-docs/", timeout=10) as answer:
         assert b"dbt Docs" in answer.read()
+
+
+def test_the_dashboard_shows_the_marts_as_the_analyst_from_this_machine_only(stack: Stack, first_run: str) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.dashboard_port}/", timeout=10) as answer:
+        assert b"Streamlit" in answer.read()
+    variables = stack.compose("exec", "-T", "dashboard", "env").stdout.split()
+    assert [each for each in variables if "PASSWORD" in each] == ["WAREHOUSE_ANALYST_PASSWORD=analyst"]
+    script = "from streamlit.testing.v1 import AppTest; at = AppTest.from_file('dashboard/app.py').run(timeout=120)"
+    shown = "print(len(at.metric), [each.message for each in at.exception], [each.value for each in at.error])"
+    said = stack.compose("exec", "-T", "dashboard", "python", "-c", f"{script}; {shown}").stdout
+    assert said.splitlines()[-1] == "9 [] []"
+    bindings = stack.inspect("dashboard")["NetworkSettings"]["Ports"].values()
+    assert {each["HostIp"] for ports in bindings for each in ports or []} == {"127.0.0.1"}
 
 
 def test_sample_data_belong_to_the_owner_of_the_landing_folder(stack: Stack, first_run: str) -> None:

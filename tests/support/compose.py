@@ -79,6 +79,7 @@ class Stack:
     airflow_port: int = field(default_factory=free_port)
     warehouse_port: int = field(default_factory=free_port)
     reports_port: int = field(default_factory=free_port)
+    dashboard_port: int = field(default_factory=free_port)
     _token: str = ""
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -88,6 +89,7 @@ class Stack:
             "AIRFLOW_PORT": str(self.airflow_port),
             "WAREHOUSE_PORT": str(self.warehouse_port),
             "REPORTS_PORT": str(self.reports_port),
+            "DASHBOARD_PORT": str(self.dashboard_port),
         }
         done = subprocess.run(
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],

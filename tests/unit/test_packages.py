@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,9 @@ def test_index_says_what_is_absent_and_links_what_is_there(folder: Path, tmp_pat
     page = reports.write_index().read_text()
     assert "Elementary is absent" in page
     assert "make deps" in page
-    assert "href" not in page
+    assert re.findall(r'href="([^"]*)"', page) == ["data-card.html"]
+    card = (tmp_path / "reports" / "data-card.html").read_text()
+    assert "<table>" in card
     install(folder, *packages.NAMES)
     for name in ("elementary/index.html", "elementary/2026-01-02T030405.html", "dbt-docs/index.html"):
         path = tmp_path / "reports" / name

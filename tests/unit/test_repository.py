@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from growth import diagrams
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -57,6 +59,11 @@ def test_the_lock_pins_every_dependency_with_hashes_and_no_index() -> None:
         assert "index-url" not in text
         assert "://" not in text
     assert not (ROOT / "uv.lock").exists()
+
+
+def test_diagrams_of_the_data_model_are_not_stale() -> None:
+    assert diagrams.DOCUMENT.read_text() == diagrams.render(), "run: python -m growth.diagrams"
+    assert "dim_channels ||--o{ fct_sessions : channel" in diagrams.render()
 
 
 def test_models_and_their_descriptions_stand_side_by_side() -> None:

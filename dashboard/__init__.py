@@ -1,0 +1,1 @@
+"""The dashboard: pages over schema mart for everyone who does not write SQL."""

@@ -1,0 +1,56 @@
+"""The commands that serve pages on this machine without Docker: the dashboard, and the portal of reports."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import sys
+
+import click
+
+from growth.console import connect, prepared, say
+from growth.settings import PROJECT_ROOT, Warehouse, reports_folder
+
+ADDRESS = "127.0.0.1"
+address_option = click.option(
+    "--address", default=ADDRESS, show_default=True, help="Where to listen; any other one needs a login before it."
+)
+
+
+@click.command()
+@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@address_option
+def dashboard(port: int, address: str) -> None:
+    """Serve the dashboard over the published marts until it is interrupted."""
+    warehouse = Warehouse.from_environment() or prepared()
+    say(f"The dashboard listens on http://{address}:{port} (Ctrl-C ends it).")
+    script = str(PROJECT_ROOT / "dashboard" / "app.py")
+    options = [f"--server.port={port}", f"--server.address={address}"]
+    arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
+    os.execve(sys.executable, arguments, _reader_environment(warehouse))  # noqa: S606
+
+
+@click.command()
+@click.option("--port", default=8081, show_default=True, type=click.IntRange(1, 65535))
+@address_option
+def portal(port: int, address: str) -> None:
+    """Serve the reports until it is interrupted: an index, the dbt docs, Elementary's report, the data card."""
+    from growth import reports
+
+    reports.write_index(connect())
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(reports_folder()))
+    with http.server.ThreadingHTTPServer((address, port), handler) as server:
+        say(f"The reports are on http://{address}:{server.server_port} (Ctrl-C ends it).")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("Stopped.")
+
+
+def _reader_environment(warehouse: Warehouse) -> dict[str, str]:
+    """Our environment, without any password but the analyst's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WAREHOUSE_")}
+    known = warehouse.environment()
+    wanted = ("WAREHOUSE_HOST", "WAREHOUSE_PORT", "WAREHOUSE_DB", "WAREHOUSE_ANALYST_PASSWORD")
+    return kept | {name: known[name] for name in wanted}

@@ -1,0 +1,83 @@
+"""A real browser on the pages that a ``growth`` command serves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DRAWN = """
+() => document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    && !document.querySelector('[data-testid="stSkeleton"]')
+    && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(each => each.querySelector('.main-svg'))
+    && document.querySelector('[data-testid="stPlotlyChart"], [data-testid="stAlert"], [data-testid="stDataFrame"]')
+"""
+HEIGHT = "() => document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
+OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chromium of the system; where there is none the test is skipped, in CI it fails."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if binary is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs Chromium")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """A tab, and everything that went wrong in it."""
+
+    def __init__(self, browser: Browser, address: str, *, scheme: str = "light") -> None:
+        self.address = address
+        context = browser.new_context(viewport=DESK, color_scheme=scheme, accept_downloads=True)  # type: ignore[arg-type]
+        self.page: Page = context.new_page()
+        self.problems: list[str] = []
+        self.page.on("console", lambda said: self._note(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+        self.page.on("request", lambda request: self._judge(request.url))
+        self.page.on("response", self._answered)
+
+    def open(self, parameters: Mapping[str, str]) -> None:
+        """Go to an address and wait until everything is drawn."""
+        self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        self.page.goto(f"{self.address}/?{urllib.parse.urlencode(parameters)}")
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until the page is at rest."""
+        self.page.wait_for_function(DRAWN, timeout=60_000)
+
+    def fits(self, size: dict[str, int], picture: Path | None = None) -> bool:
+        """Whether nothing is wider than a screen; a picture of the whole page is for those who ask for it."""
+        self.page.set_viewport_size(size)  # type: ignore[arg-type]
+        self.page.wait_for_timeout(100)  # figures take their new width
+        if picture is not None:
+            tall = {**size, "height": max(size["height"], self.page.evaluate(HEIGHT))}
+            self.page.set_viewport_size(tall)  # type: ignore[arg-type]
+            self.page.wait_for_timeout(500)
+            self.page.screenshot(path=picture)
+        return int(self.page.evaluate(OVERFLOW)) <= 0
+
+    def _note(self, text: str) -> None:
+        self.problems.append(text)
+
+    def _judge(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:")):
+            self._note(f"asks another machine: {url}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self._note(f"{response.status} {response.url}")
