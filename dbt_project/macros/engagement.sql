@@ -73,11 +73,54 @@
     {{ insert_rows(arguments) }}
 {% endmacro %}
 
-{# rebuild_user_keys: the changed users' rows are built anew; everyone's where what the model depends on has changed. #}
-{% macro get_incremental_rebuild_user_keys_sql(arguments) %}
+{#
+    Users and products of `this` that changed days cannot reach any more: what it tells of them ended before the first of
+    these days (meta.last_instant, an expression over its rows, meta.one_row, which of them it is of). A subquery of
+    user_key and product. Most of the users of a day have been here for long.
+#}
+{% macro closed_tracks() -%}
+    {%- set days = pending_days(event_feeds()) -%}
+    select closed.user_key, closed.product from {{ this }} as closed
+    {%- if days %}
+    where
+        {{ config.meta_get('one_row') }}
+        and {{ config.meta_get('last_instant') }} < {{ utc_midnight("date '" ~ days | min ~ "'") }}
+    {%- endif %}
+{%- endmacro %}
+
+{#
+    Users and products of the changed users that `this` builds anew: those that are not closed; a subquery of the rows of
+    int_engagement__user_tracks. All of them where nothing is incremental, or what the model depends on has changed.
+#}
+{% macro open_tracks() %}
+    {%- set changed_keys = changed_user_keys() -%}
+    {%- set is_partial = is_incremental() and not is_outdated_open() -%}
+    select tracks.user_key, tracks.product, tracks.first_date
+    from {{ ref('int_engagement__user_tracks') }} as tracks
+    {%- if is_partial %}
+    left join ({{ closed_tracks() }}) as closed
+        on tracks.user_key = closed.user_key and tracks.product = closed.product
+    {%- endif %}
+    where
+        tracks.country = 'all'
+        {%- if is_partial %}
+        and closed.user_key is null
+        and tracks.user_key in ({{ changed_keys }})
+        {%- endif %}
+{% endmacro %}
+
+{% macro is_outdated_open() %}{% do return(is_outdated() and config.meta_get('versioned_by')) %}{% endmacro %}
+
+{# rebuild_open_tracks: the rows of changed users that are not closed are built anew; all where the model is outdated. #}
+{% macro get_incremental_rebuild_open_tracks_sql(arguments) %}
     delete from {{ arguments['target_relation'] }}
-    {%- if not (config.meta_get('versioned_by') and is_outdated()) %}
-    where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }})
+    {%- if not is_outdated_open() %}
+    where
+        (
+            user_key in ({{ changed_user_keys() }})
+            and (user_key, product) not in ({{ closed_tracks() }})
+        )
+        or (user_key, product) in (select user_key, product from {{ arguments['temp_relation'] }})
     {%- endif %};
     {{ insert_rows(arguments) }}
 {% endmacro %}

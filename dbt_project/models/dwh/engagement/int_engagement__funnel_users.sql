@@ -1,18 +1,20 @@
 {{ config(
-    materialized='incremental', incremental_strategy='rebuild_user_keys', on_schema_change='fail',
-    meta={'feeds': ['events', 'app_events'], 'versioned_by': 'funnel_steps', 'versioned_by_var': 'funnel_window_days'},
+    materialized='incremental', incremental_strategy='rebuild_open_tracks', on_schema_change='fail',
+    meta={
+        'feeds': ['events', 'app_events'],
+        'versioned_by': 'funnel_steps',
+        'versioned_by_var': 'funnel_window_days',
+        'one_row': 'step_number = 1',
+        'last_instant': "reached_at + interval '" ~ var('funnel_window_days') ~ "' day",
+    },
     indexes=[{'columns': ['user_key']}],
 ) }}
 -- Grain: one row per product, user who began its funnel, and step that the user reached.
 -- A step counts from its first event at or after the step before, within the window from the user's first step 1.
--- rebuild_user_keys builds changed users anew, everyone when the steps or the window were edited.
+-- rebuild_open_tracks builds changed users anew whose window was open on a changed day; everyone when the steps or the
+-- window were edited.
 {% set step_count = 10 %} {# the seed has no more #}
-{% set changed = is_incremental() and not is_outdated() %}
-with changed_keys as (
-    {{ changed_user_keys() }}
-),
-
-steps as (
+with steps as (
     select
         {{ clean_text('product') }} as product,
         {{ clean_text('step_name') }} as event_type,
@@ -21,19 +23,29 @@ steps as (
     from {{ ref('funnel_steps') }}
 ),
 
+beginners as (
+    select
+        tracks.user_key,
+        tracks.product,
+        steps.event_type
+    from (
+        {{ open_tracks() }}
+    ) as tracks
+    inner join steps on tracks.product = steps.product
+    where steps.step_number = 1
+),
+
 step_1 as (
     select
         events.user_key,
         events.product,
         min(events.occurred_at) as reached_at
-    from {{ ref('fct_events') }} as events
-    inner join steps
-        on events.product = steps.product and events.event_type = steps.event_type and steps.step_number = 1
-    where
-        events.user_key is not null
-        {% if changed %}
-            and events.user_key in (select changed_keys.user_key from changed_keys)
-        {% endif %}
+    from beginners
+    inner join {{ ref('fct_events') }} as events
+        on
+            beginners.user_key = events.user_key
+            and beginners.product = events.product
+            and beginners.event_type = events.event_type
     group by events.user_key, events.product
 ),
 

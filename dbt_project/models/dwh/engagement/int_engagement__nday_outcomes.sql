@@ -2,7 +2,15 @@
 -- Grain: one row per user and product that the user ever had (and `all`): which numbers of days after the first one are
 -- loaded, and on which the user came back; bit 0 is day 1, then 3, 7, 14 and 30.
 {% set attributes = ['age_group', 'gender', 'user_segment'] %}
-with beginnings as (select * from {{ ref('int_engagement__user_beginnings') }}),
+with beginnings as (
+    select
+        firsts.*,
+        tracks.last_date
+    from {{ ref('int_engagement__user_beginnings') }} as firsts
+    inner join {{ ref('int_engagement__user_tracks') }} as tracks
+        on firsts.user_key = tracks.user_key and firsts.product = tracks.product
+    where tracks.country = 'all'
+),
 
 newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
 

@@ -1,28 +1,18 @@
 {{ config(
-    materialized='incremental', incremental_strategy='rebuild_user_keys', on_schema_change='fail',
-    meta={'feeds': ['events', 'app_events']},
+    materialized='incremental', incremental_strategy='rebuild_open_tracks', on_schema_change='fail',
+    meta={
+        'feeds': ['events', 'app_events'],
+        'one_row': 'true',
+        'last_instant': utc_midnight('first_date + 31'),
+    },
     indexes=[{'columns': ['user_key']}],
 ) }}
 -- Grain: one row per user and product that the user ever had, and `all`: the first event, and who came back when.
--- rebuild_user_keys builds changed users anew. Days come from the user's months, of which there are few: of their bits
+-- rebuild_open_tracks builds changed users anew whose 30 days hold a changed day. Days come from the user's months, of which there are few: of their bits
 -- only those of the 30 days after the first one stay.
 {% set steps = 'user_periods.period_start - tracks.first_date - 1' %}
-with changed_keys as (
-    {{ changed_user_keys() }}
-),
-
-tracks as (
-    select
-        user_key,
-        product,
-        first_date,
-        last_date
-    from {{ ref('int_engagement__user_tracks') }}
-    where
-        country = 'all'
-        {% if is_incremental() %}
-            and user_key in (select changed_keys.user_key from changed_keys)
-        {% endif %}
+with tracks as (
+    {{ open_tracks() }}
 ),
 
 first_day_events as (
@@ -112,7 +102,6 @@ final as (
         tracks.user_key,
         tracks.product,
         tracks.first_date,
-        tracks.last_date,
         firsts.first_at,
         coalesce(firsts.country, '(none)') as country,
         coalesce(firsts.platform, '(none)') as platform,

@@ -1,15 +1,11 @@
 {{ config(
-    materialized='incremental', incremental_strategy='rebuild_user_periods', on_schema_change='fail',
-    meta={'feeds': ['events', 'app_events']},
-    indexes=[{'columns': ['user_key']}],
+    materialized='incremental', incremental_strategy='rebuild_rows', on_schema_change='fail',
+    meta={'feeds': ['events', 'app_events'], 'rebuilt': 'changed_periods'},
+    indexes=[{'columns': ['period_type', 'period_start']}],
 ) }}
 -- Grain: one row per calendar month, user and product with at least one event.
--- rebuild_user_periods builds the changed users' rows of the changed months anew.
-with changed_keys as (
-    {{ changed_user_keys() }}
-),
-
-final as (
+-- Changed months are built anew whole: reading them is faster than looking up the users of a day, who are the busiest.
+with final as (
     select
         'month' as period_type,
         user_periods.period_start,
@@ -22,7 +18,6 @@ final as (
         user_periods.period_type = 'month'
         {% if is_incremental() %}
             and user_periods.period_start in ({{ periods_of('month', pending_days(event_feeds())) }})
-            and user_periods.user_key in (select changed_keys.user_key from changed_keys)
         {% endif %}
     group by user_periods.period_start, user_periods.user_key, slices.product
 )

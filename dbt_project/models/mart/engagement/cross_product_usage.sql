@@ -11,21 +11,22 @@ numbers as (
     from {{ ref('dim_products') }}
 ),
 
-users as (
+sets as (
     select
         period_start,
-        user_key,
-        count(*) as product_count
-    from {{ ref('int_engagement__user_months') }}
-    group by period_start, user_key
+        product_set,
+        count(*) as product_count,
+        min(user_count) as user_count
+    from {{ ref('int_engagement__product_sets') }}
+    group by period_start, product_set
 ),
 
 counts as (
     select
         period_start,
         product_count,
-        count(*) as user_count
-    from users
+        cast(sum(user_count) as bigint) as user_count
+    from sets
     group by period_start, product_count
 ),
 

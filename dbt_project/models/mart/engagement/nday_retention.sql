@@ -26,6 +26,14 @@ users as (
     from {{ ref('int_engagement__nday_outcomes') }}
 ),
 
+groups as (
+    select
+        *,
+        count(*) as user_count
+    from users
+    group by {{ (['cohort_month', 'product', 'outcome'] + segments) | join(', ') }}
+),
+
 counts as (
     select
         cohort_month,
@@ -38,8 +46,8 @@ counts as (
         end as segment_type,
         coalesce({{ segments | join(', ') }}, 'all') as segment_value,
         outcome,
-        count(*) as user_count
-    from users
+        sum(user_count) as user_count
+    from groups
     group by
         grouping sets (
             {% for segment in segments %}
@@ -58,45 +66,48 @@ counts as (
     from months
 ),
 
+sums as (
+    select
+        cohort_month,
+        product,
+        segment_type,
+        {% for number in nday_numbers() %}
+            {% set loaded = 2 ** loop.index0 %}
+            sum(case when outcome & {{ loaded }} > 0 then user_count else 0 end) as eligible_{{ number }},
+            {% for type in types %}
+                sum(case when outcome & {{ loaded * 32 ** loop.index }} > 0 then user_count else 0 end)
+                    as {{ type }}_{{ number }},
+            {% endfor %}
+        {% endfor %}
+        segment_value
+    from counts
+    group by cohort_month, product, segment_type, segment_value
+),
+
 cells as (
     {% for number in nday_numbers() %}
-        {% set loaded = 2 ** loop.index0 %}
         {% for type in types %}
             select
+                cohort_month,
+                product,
+                segment_type,
+                segment_value,
                 {{ number }} as day_number,
                 '{{ type }}' as retention_type,
-                {{ loaded }} as eligible_bit,
-                {{ loaded * 32 ** loop.index }} as retained_bit
+                cast(eligible_{{ number }} as bigint) as eligible_user_count,
+                cast({{ type }}_{{ number }} as bigint) as retained_user_count
+            from sums
             {{ 'union all' if not loop.last }}
         {% endfor %}
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
 
-sums as (
-    select
-        counts.cohort_month,
-        counts.product,
-        counts.segment_type,
-        counts.segment_value,
-        cells.day_number,
-        cells.retention_type,
-        cast(sum(case when counts.outcome & cells.eligible_bit > 0 then counts.user_count else 0 end) as bigint)
-            as eligible_user_count,
-        cast(sum(case when counts.outcome & cells.retained_bit > 0 then counts.user_count else 0 end) as bigint)
-            as retained_user_count
-    from counts
-    cross join cells
-    group by
-        counts.cohort_month, counts.product, counts.segment_type, counts.segment_value,
-        cells.day_number, cells.retention_type
-),
-
 final as (
     select
         *,
         cast(retained_user_count as numeric) / nullif(eligible_user_count, 0) as retention_rate
-    from sums
+    from cells
 )
 
 select * from final

@@ -1,29 +1,29 @@
 -- Grain: one row per month and pair of products, in the order of their names, with a user of both. See
 -- docs/metrics.md#several-products.
-with user_months as (select * from {{ ref('int_engagement__user_months') }}),
+with sets as (select * from {{ ref('int_engagement__product_sets') }}),
 
 sizes as (
     select
         period_start,
         product,
-        count(*) as user_count
-    from user_months
+        sum(user_count) as user_count
+    from sets
     group by period_start, product
 ),
 
 pairs as (
     select
-        user_months.period_start,
-        user_months.product as product_a,
-        other_months.product as product_b,
-        count(*) as user_count
-    from user_months
-    inner join user_months as other_months
+        sets.period_start,
+        sets.product as product_a,
+        other_sets.product as product_b,
+        cast(sum(sets.user_count) as bigint) as user_count
+    from sets
+    inner join sets as other_sets
         on
-            user_months.period_start = other_months.period_start
-            and user_months.user_key = other_months.user_key
-            and {{ byte_order('user_months.product') }} < {{ byte_order('other_months.product') }}
-    group by user_months.period_start, user_months.product, other_months.product
+            sets.period_start = other_sets.period_start
+            and sets.product_set = other_sets.product_set
+            and {{ byte_order('sets.product') }} < {{ byte_order('other_sets.product') }}
+    group by sets.period_start, sets.product, other_sets.product
 ),
 
 final as (
