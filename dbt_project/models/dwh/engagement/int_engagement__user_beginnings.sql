@@ -8,8 +8,8 @@
     indexes=[{'columns': ['user_key']}],
 ) }}
 -- Grain: one row per user and product that the user ever had, and `all`: the first event, and who came back when.
--- rebuild_open_tracks builds changed users anew whose 30 days hold a changed day. Days come from the user's months, of which there are few: of their bits
--- only those of the 30 days after the first one stay.
+-- rebuild_open_tracks builds changed users anew whose 30 days hold a changed day. Days come from the user's months, of
+-- which there are few: of their bits only those of the 30 days after the first one stay.
 {% set steps = 'user_periods.period_start - tracks.first_date - 1' %}
 with tracks as (
     {{ open_tracks() }}
