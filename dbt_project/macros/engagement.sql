@@ -80,7 +80,10 @@
 #}
 {% macro closed_tracks() -%}
     {%- set days = pending_days(event_feeds()) -%}
-    select closed.user_key, closed.product from {{ this }} as closed
+    select
+        user_key,
+        product
+    from {{ this }}
     {%- if days %}
     where
         {{ config.meta_get('one_row') }}
@@ -95,17 +98,24 @@
 {% macro open_tracks() %}
     {%- set changed_keys = changed_user_keys() -%}
     {%- set is_partial = is_incremental() and not is_outdated_open() -%}
-    select tracks.user_key, tracks.product, tracks.first_date
+    select
+        tracks.user_key,
+        tracks.product,
+        tracks.first_date
     from {{ ref('int_engagement__user_tracks') }} as tracks
     {%- if is_partial %}
-    left join ({{ closed_tracks() }}) as closed
+    left join (
+        {{ closed_tracks() }}
+    ) as closed
         on tracks.user_key = closed.user_key and tracks.product = closed.product
     {%- endif %}
     where
         tracks.country = 'all'
         {%- if is_partial %}
         and closed.user_key is null
-        and tracks.user_key in ({{ changed_keys }})
+        and tracks.user_key in (
+            {{ changed_keys }}
+        )
         {%- endif %}
 {% endmacro %}
 
