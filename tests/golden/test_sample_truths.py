@@ -168,6 +168,7 @@ def assert_notebooks_run(pipeline: Pipeline) -> None:
     notebook = nbformat.read(path, as_version=4)
     assert not [cell for cell in notebook.cells if cell.get("outputs")], "committed without outputs"
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND", raising=False)  # the notebook draws into its own page
         for name, value in pipeline.warehouse.login("analyst").items():
             patch.setenv(name, value)
         NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

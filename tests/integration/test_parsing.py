@@ -54,6 +54,7 @@ def test_a_monitored_feed_hides_nothing_of_its_contract(project: Path, capfd: py
     assert result.succeeded, result.error
     assert json.loads(capfd.readouterr().out) == {
         feed: {"identity": contract.user_identity, "user": contract.user, "event_time": contract.time_column}
+        | ({"currency": contract.currency} if contract.currency else {})
         for feed, contract in contracts.items()
     }
     manifest = json.loads((project.parent / "dbt" / "target-prod" / "manifest.json").read_text())

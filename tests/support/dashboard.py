@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,6 +83,8 @@ def reading(pipeline: Pipeline, monkeypatch: Any) -> Iterator[Any]:
         assert title
         drawn[key] = next((each for each in asked if each.query is query), Panel(query, {}, None))
 
+    # the app stays __main__ after a run, and processes that other tests start would run it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     monkeypatch.setattr(source, "fetch", remember)
     monkeypatch.setattr(panel.Page, "panel", watch)
 
