@@ -99,8 +99,9 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
         body.append(f'<p><a href="{DOCS}/">dbt docs: models, columns, lineage</a></p>')
     else:
         body.append("<p>The dbt docs come with the first run.</p>")
-    _write_page(folder / "data-card.html", "Data card", MarkdownIt("gfm-like").render(DATA_CARD.read_text("utf-8")))
-    body.append('<p><a href="data-card.html">Data card: what is in the sample data</a></p>')
+    if DATA_CARD.exists():  # a project of one's own may do without
+        _write_page(folder / "data-card.html", "Data card", MarkdownIt("gfm-like").render(DATA_CARD.read_text("utf-8")))
+        body.append('<p><a href="data-card.html">Data card: what is in the sample data</a></p>')
     if warehouse is not None:
         body.append(f"<p>{html.escape(last_publication(warehouse))}</p>")
     return _write_page(folder / "index.html", "Growth Analytics: reports", "\n".join(body))
