@@ -54,8 +54,7 @@ def calibration(scores: Floats, churned: Bools) -> list[Tenth]:
 
 def roc(scores: Floats, churned: Bools) -> tuple[Floats, Floats]:
     """For every threshold, the highest first: the shares found of those who stayed, and of those who left."""
-    thresholds = np.unique(scores)[::-1]
-    found = np.array([scores >= threshold for threshold in thresholds])
-    stayed = (found & ~churned).sum(axis=1) / (~churned).sum()
-    left = (found & churned).sum(axis=1) / churned.sum()
+    _, place = np.unique(-scores, return_inverse=True)
+    stayed = np.cumsum(np.bincount(place, weights=~churned)) / (~churned).sum()
+    left = np.cumsum(np.bincount(place, weights=churned)) / churned.sum()
     return np.concatenate([[0.0], stayed]), np.concatenate([[0.0], left])
