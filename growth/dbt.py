@@ -154,9 +154,11 @@ def run_layer(
     full_refresh: bool = False,
     target: str = "prod",
 ) -> DbtResult:
-    """Build every model, seed and snapshot of a layer; of some domains only those that their models are built from."""
+    """Build every model, seed and snapshot of a layer, or those of domains."""
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
-    arguments += _of_domains([f"tag:{layer}"], domains)
+    arguments += _of_domains(layer, domains)
+    if domains and layer == "dwh":
+        arguments.append("dim_dates")  # of several domains, and has the as-of date of what is published
     if full_refresh:
         arguments.append("--full-refresh")
     return invoke(arguments, warehouse, target)
@@ -169,9 +171,9 @@ def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
     return invoke(arguments, warehouse, target)
 
 
-def _of_domains(selection: Sequence[str], domains: Sequence[str]) -> list[str]:
-    """What is selected, as far as models of the domains are built from it; all of it where no domain is named."""
-    return [f"{each},+tag:{domain}" for each in selection for domain in domains] if domains else list(selection)
+def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
+    """Selects a layer's nodes of the domains, all of them where none is named. No domain is built from another one."""
+    return [f"tag:{layer},tag:{domain}" for domain in domains] or [f"tag:{layer}"]
 
 
 def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = (), target: str = "prod") -> DbtResult:
@@ -183,26 +185,29 @@ def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()
     Raises:
         psycopg.OperationalError: connection lost.
     """
-    selection = _delivered_sources(warehouse) if layer == "raw" else [f"tag:{layer}"]
+    selection = _delivered_sources(warehouse, domains) if layer == "raw" else _of_domains(layer, domains)
     if not selection:
         return DbtResult(succeeded=True, node_count=0, failures=(), error="")
     later = LAYERS if layer == "raw" else LAYERS[LAYERS.index(layer) + 1 :]
-    arguments = ["test", "--exclude-resource-type", "unit_test", "--select", *_of_domains(selection, domains)]
-    if domains:  # what is compared with another domain's models waits until these are built
+    arguments = ["test", "--exclude-resource-type", "unit_test", "--select", *selection]
+    arguments += ["--exclude", "tag:freshness", "tag:elementary", *(f"tag:{each}" for each in later)]
+    if domains:  # what is compared with models of another domain, or of several, waits until these are built
         arguments += ["--indirect-selection", "buildable"]
-    arguments += ["--exclude"]
-    arguments += ["tag:freshness", "tag:elementary", *(f"tag:{each}" for each in later)]
     return invoke(arguments, warehouse, target)
 
 
-def _delivered_sources(warehouse: Warehouse) -> list[str]:
+def _delivered_sources(warehouse: Warehouse, domains: Sequence[str]) -> list[str]:
     """Sources of the feeds that the ledger knows, and of those that they refer to; the rest have nothing to judge."""
-    contracts = load_contracts(feeds_folder())
+    contracts = {
+        feed: contract
+        for feed, contract in load_contracts(feeds_folder()).items()
+        if not domains or contract.domain in domains
+    }
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         delivered = {feed for (feed,) in conn.execute("select distinct feed from raw._loads") if feed in contracts}
     # a test of two feeds runs where one is selected: payments without any file of subscribers are judged, too
     referred = {column.references.feed for feed in delivered for column in contracts[feed].columns if column.references}
-    return [f"source:{contracts[feed].domain}.{feed}" for feed in sorted(delivered | referred)]
+    return [f"source:{contracts[feed].domain}.{feed}" for feed in sorted((delivered | referred) & contracts.keys())]
 
 
 def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:

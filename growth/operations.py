@@ -36,7 +36,7 @@ comment on table mart.publications is 'One row per publication of the marts.';
 comment on column mart.publications.publication_id is 'Grows with each publication.';
 comment on column mart.publications.published_at is 'When the marts changed.';
 comment on column mart.publications.run_id is 'Run of the DAG that published.';
-comment on column mart.publications.as_of_date is 'Newest loaded day.';
+comment on column mart.publications.as_of_date is 'Newest loaded day of any domain.';
 comment on column mart.publications.rules_version is 'Fingerprint of the attribution rules that labelled it.';
 comment on column mart.publications.row_counts is 'Rows per mart.';
 comment on column mart.publications.changed_counts is

@@ -30,7 +30,7 @@ RECORD = """
 insert into mart.publications (run_id, as_of_date, rules_version, row_counts, changed_counts)
 select
     %s,
-    %s,
+    (select max(calendar_date) from dwh.dim_dates),
     coalesce((select version from dwh._model_versions where model = 'fct_registrations'), ''),
     %s,
     %s
@@ -165,9 +165,6 @@ def _keep(conn: psycopg.Connection, mart: str) -> None:
 def _record(conn: psycopg.Connection, run_id: str, written: dict[str, Written]) -> Publication:
     row_counts = {mart: result.row_count for mart, result in written.items()}
     changed_counts = {mart: result.changed_count for mart, result in written.items()}
-    as_of_date = None  # before the first run of all domains there is no calendar
-    if conn.execute("select to_regclass('dwh.dim_dates')").fetchone() != (None,):
-        [as_of_date] = conn.execute("select max(calendar_date) from dwh.dim_dates").fetchone() or [None]
-    row = conn.execute(RECORD, (run_id, as_of_date, json.dumps(row_counts), json.dumps(changed_counts))).fetchone()
+    row = conn.execute(RECORD, (run_id, json.dumps(row_counts), json.dumps(changed_counts))).fetchone()
     assert row is not None
     return Publication(row[0], row_counts, changed_counts)

@@ -166,7 +166,7 @@
 {% macro curve_days() %}
     {%- if not (execute and is_incremental()) -%}{%- do return([]) -%}{%- endif -%}
     {%- set query -%}
-        select max(activity_date) from {{ ref('fct_activity_daily') }}
+        select max(newest_date) from {{ ref('int_engagement__periods') }}
         union select max(as_of_date) from {{ this }}
     {%- endset -%}
     {%- set ends = run_query(query).columns[0].values() | reject('none') | list -%}

@@ -66,3 +66,9 @@
     {%- endfor -%}
     )
 {%- endmacro %}
+
+{# The days in a column of a model, as event_date; of a model that no run has built yet none, instead of an error. #}
+{% macro days_of(model, column) -%}
+    {%- set is_there = not execute or model.is_cte or load_cached_relation(model) is not none -%}
+    select {{ column ~ ' as event_date from ' ~ model if is_there else 'cast(null as date) as event_date' }}
+{%- endmacro %}

@@ -39,9 +39,11 @@
         month_start - {{ months_later('month_start', -1) }} as previous_day_count,
         7 - cast({{ iso_weekday('month_start') }} as integer) as sunday_place
     from (
-        select month_start from {{ ref('dim_dates') }}
+        select period_start as month_start from {{ ref('int_engagement__periods') }}
+        where period_type = 'month'
         union
-        select {{ months_later('month_start', 1) }} as month_start from {{ ref('dim_dates') }}
+        select next_start as month_start from {{ ref('int_engagement__periods') }}
+        where period_type = 'month'
     ) as months
 {% endmacro %}
 

@@ -131,8 +131,9 @@ class RevenueRetention:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Every table, in no order."""
+    """Every table, in no order, and the last loaded day."""
 
+    as_of_date: date
     subscribers: list[Version]
     subscriptions: list[Version]
     subscription_months: list[tuple[str, str, date, Decimal, bool]]
@@ -148,6 +149,7 @@ def calculate(landing: Path) -> Expected:
     user_months = list(company.user_months())
     revenue = list(company.monthly_revenue(user_months))
     return Expected(
+        as_of_date=company.now,
         subscribers=history(company.subscriber_extracts),
         subscriptions=history(company.subscription_extracts),
         subscription_months=list(company.subscription_months()),

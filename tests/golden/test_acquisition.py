@@ -16,6 +16,7 @@ from support.pipeline import Pipeline
 
 from growth import settings
 from growth.cleanup import forget_removed_rows
+from growth.status import silent_domains
 from ingest import quarantine
 from ingest.contract import load_contracts
 from ingest.unload import unload
@@ -135,6 +136,7 @@ def test_marts_equal_the_independent_calculation_and_pass_their_gates(pipeline: 
     pipeline.run()
     assert_equals_the_oracle(pipeline)
     pipeline.gates()
+    assert silent_domains(pipeline.warehouse) == ["engagement", "subscription"]
     reasons = dict(pipeline.query("select unattributed_reason, count(*) from dwh.fct_registrations group by 1"))
     assert reasons.keys() == {None, "no_session", "only_sessions_after", "only_sessions_outside_window"}
     labels = {label for (label,) in pipeline.query("select distinct attributed_channel from dwh.fct_registrations")}

@@ -21,6 +21,7 @@ from golden.engagement_log import parse_time
 from support.pipeline import Pipeline
 
 from growth.settings import feeds_folder
+from growth.status import silent_domains
 from ingest.contract import load_contracts
 from ingest.unload import unload
 
@@ -255,6 +256,7 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     assert_says_much(before)
     assert_says_much_in_depth(depth.calculate(pipeline.landing))
     pipeline.gates()
+    assert silent_domains(pipeline.warehouse) == ["acquisition", "subscription"]
 
     # Files with other content: none of it, half of it, elsewhere, at another day; and one without the one-day user.
     land(pipeline, days[0], "events", [])

@@ -17,7 +17,6 @@ from golden.engagement_oracle import rounded
 from support.pipeline import Pipeline
 
 from growth import dbt
-from growth.gate_results import run_gate
 from growth.publish import publish
 from growth.settings import feeds_folder
 from growth.status import silent_domains
@@ -30,8 +29,6 @@ EXTRACTS = [START + timedelta(days=number) for number in range(4, DAYS, 9)]
 MISSED, LATE, REPLACED, UNLOADED = EXTRACTS[3], EXTRACTS[5], EXTRACTS[7], EXTRACTS[-1]
 TWICE = EXTRACTS[9]
 USERS = [f"u{number}" for number in range(30)]
-DOMAINS = ("subscription",)
-FEEDS = ("subscribers", "subscriptions", "payments", "viewing_activity")
 
 TABLES = {
     "subscribers": "select user_id, country, signup_date, plan_type, valid_from, valid_to, is_current"
@@ -139,6 +136,7 @@ def assert_equals_the_oracle(pipeline: Pipeline) -> oracle.Expected:
         assert_equal(name, pipeline.query(query), map(flat, rows))
     for strategy in ("check", "timestamp"):
         assert_equal(strategy, pipeline.query(VERSIONS.format(strategy)), map(flat, expected.subscriptions))
+    assert pipeline.as_of_date() == expected.as_of_date
     return expected
 
 
@@ -155,26 +153,13 @@ def contents(pipeline: Pipeline) -> dict[str, list[str]]:
     return {table: sorted(map(str, pipeline.query(f"select * from {table}"))) for table in tables}
 
 
-def run_domain(pipeline: Pipeline) -> None:
-    """As a run of the domain: on a warehouse that has nothing of any other one."""
-    pipeline.load(*FEEDS)
-    for layer in ("raw", *dbt.LAYERS):
-        if layer != "raw":
-            built = dbt.run_layer(layer, pipeline.warehouse, domains=DOMAINS)
-            assert built.succeeded, [dbt.describe(failure) for failure in built.failures] or built.error
-        checked = run_gate(layer, pipeline.warehouse, "test", DOMAINS)
-        assert checked.succeeded, [dbt.describe(failure) for failure in checked.failures] or checked.error
-        assert checked.node_count
-    publish(pipeline.warehouse, "test", dbt.mart_names(DOMAINS))
-
-
 def run(pipeline: Pipeline, *options: str) -> None:
-    """The same in one dbt command, and without the gates."""
-    pipeline.load(*FEEDS)
-    arguments = ["build", "--quiet", "--exclude-resource-type", "test", "unit_test", "--select", "+tag:subscription"]
-    result = dbt.invoke([*arguments, *options], pipeline.warehouse)
+    """A run of the domain in one dbt command, and without the gates."""
+    pipeline.load()
+    arguments = ["build", "--quiet", "--exclude-resource-type", "test", "unit_test", *options]
+    result = dbt.invoke([*arguments, "--select", "tag:subscription", "dim_dates"], pipeline.warehouse)
     assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
-    publish(pipeline.warehouse, "test", dbt.mart_names(DOMAINS))
+    publish(pipeline.warehouse, "test", dbt.mart_names(["subscription"]))
 
 
 def assert_says_much(expected: oracle.Expected) -> None:
@@ -199,7 +184,7 @@ def test_revenue_mrr_and_history_are_right_however_the_files_come(pipeline: Pipe
     service.land_extracts([day for day in EXTRACTS[:-2] if day not in (MISSED, LATE)])
     service.land_extracts([TWICE], "again")
     service.land_events([first for first in range(0, DAYS - 20, 10) if first != 40])
-    run_domain(pipeline)
+    pipeline.run_domains("subscription")
     assert_says_much(assert_equals_the_oracle(pipeline))
     assert pipeline.query("select to_regclass('dwh.fct_sessions')::text, to_regclass('dwh.dim_users')::text") == [
         (None, None)
@@ -228,5 +213,9 @@ def test_revenue_mrr_and_history_are_right_however_the_files_come(pipeline: Pipe
     as_daily_runs_left_it = contents(pipeline)
     assert dbt.rebuild_history(pipeline.warehouse).succeeded
     assert contents(pipeline) == as_daily_runs_left_it
-    run(pipeline, "--full-refresh")
+    # the whole project, of which nothing else has data
+    pipeline.run(full_refresh=True)
+    pipeline.gates()
     assert contents(pipeline) == as_daily_runs_left_it
+    assert pipeline.as_of_date() == third.as_of_date
+    assert pipeline.query("select distinct domains from dwh.dim_users") == [("subscription",)]

@@ -12,6 +12,8 @@ from sqlglot.errors import ErrorLevel
 from support.pipeline import Pipeline
 
 from growth import dbt
+from growth.settings import feeds_folder
+from ingest.contract import load_contracts
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY_COUNT = 200
@@ -114,6 +116,24 @@ def test_models_parse_and_translate_to_spark(pipeline: Pipeline, growth_home: Pa
             path.read_text(), read="postgres", write="spark", unsupported_level=ErrorLevel.RAISE
         )
         assert sqlglot.parse_one(statement, read="spark"), name
+
+
+def test_no_domain_is_built_from_another_one(growth_home: Path) -> None:
+    """Else a run of one domain would build the other, too; they meet in models of folder `shared`."""
+    manifest = json.loads((growth_home / "dbt/target-prod/manifest.json").read_text())
+    domains = {contract.domain for contract in load_contracts(feeds_folder()).values()}
+    built = {
+        name: node for name, node in manifest["nodes"].items() if node["resource_type"] in ("model", "snapshot", "seed")
+    }
+    meetings = [
+        (node["name"], parent)
+        for node in built.values()
+        for domain in domains & set(node["tags"])
+        for parent in node["depends_on"]["nodes"]
+        if parent in built and domain not in built[parent]["tags"]
+    ]
+    assert meetings == []
+    assert {len(domains & set(node["tags"])) for node in built.values()} == {0, 1}
 
 
 def test_what_is_not_portable_stands_in_macros(growth_home: Path) -> None:

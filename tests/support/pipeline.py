@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from growth import dbt
+from growth.gate_results import run_gate
 from growth.load import load
 from growth.publish import Publication, publish
 from growth.settings import Warehouse, feeds_folder
@@ -109,6 +111,25 @@ class Pipeline:
         self.build(full_refresh=full_refresh)
         self.publish()
         return self
+
+    def run_domains(self, *domains: str) -> None:
+        """As a run of domains: their feeds, then layer by layer, each with its gate."""
+        self.load(*(feed for feed, contract in load_contracts(feeds_folder()).items() if contract.domain in domains))
+        for layer in ("raw", *dbt.LAYERS):
+            if layer != "raw":
+                built = dbt.run_layer(layer, self.warehouse, domains=domains)
+                assert built.succeeded, [dbt.describe(failure) for failure in built.failures] or built.error
+            checked = run_gate(layer, self.warehouse, "test", domains)
+            assert checked.succeeded, [dbt.describe(failure) for failure in checked.failures] or checked.error
+            assert checked.node_count
+        publish(self.warehouse, "test", dbt.mart_names(domains))
+
+    def as_of_date(self) -> date:
+        """That of the last publication."""
+        query = "select as_of_date from mart.publications order by publication_id desc limit 1"
+        [(day,)] = self.query(query, "analyst")
+        assert isinstance(day, date)
+        return day
 
     def query(self, query: str, role: str = "transform") -> list[tuple[Any, ...]]:
         with psycopg.connect(self.warehouse.conninfo(role)) as conn:

@@ -9,10 +9,14 @@ span as (
     from activity
 ),
 
+days as (select {{ date_spine('first_date', 'newest_date', 'calendar_date') }} from span),
+
 dates as (
-    select dates.*
-    from {{ ref('dim_dates') }} as dates
-    inner join span on dates.calendar_date between span.first_date and span.newest_date
+    select
+        calendar_date,
+        {{ week_start('calendar_date') }} as week_start,
+        {{ month_start('calendar_date') }} as month_start
+    from days
 ),
 
 periods as (

@@ -5,13 +5,13 @@
 ) }}
 -- Grain: one row per as-of day (each month end of the span, and its newest day), product (or `all`) and number of
 -- active days in the 28 days that end on it, with such a user.
-with activity as (select * from {{ ref('fct_activity_daily') }}),
-
-span as (
+with dates as (
     select
-        min(activity_date) as first_date,
-        max(activity_date) as newest_date
-    from activity
+        period_start as calendar_date,
+        {{ month_start('period_start') }} as month_start,
+        newest_date
+    from {{ ref('int_engagement__periods') }}
+    where period_type = 'day'
 ),
 
 track_names as (
@@ -24,10 +24,12 @@ as_of_dates as (
         dates.month_start,
         -- the bit of the first of the 28 days
         {{ first_day_bit() }} + dates.calendar_date - dates.month_start - 27 as first_bit
-    from {{ ref('dim_dates') }} as dates
-    inner join span on dates.calendar_date between span.first_date and span.newest_date
+    from dates
     where
-        (dates.calendar_date = span.newest_date or {{ months_later('dates.month_start', 1) }} = dates.calendar_date + 1)
+        (
+            dates.calendar_date = dates.newest_date
+            or {{ months_later('dates.month_start', 1) }} = dates.calendar_date + 1
+        )
         {% if is_incremental() %}
             and {{ changed_curves('dates.calendar_date') }}
         {% endif %}

@@ -1,15 +1,19 @@
 {{ config(tags=['shared'], indexes=[{'columns': ['calendar_date'], 'unique': true}]) }}
 -- Grain: one row per UTC day from the first to the last day of any loaded row: the data decide, never the clock.
+-- Its last day is the as-of date of a publication, so a run of one domain builds it, too: from whatever is built yet.
 with days as (
-    select activity_date as event_date from {{ ref('fct_channel_activity_daily') }}
+    {{ days_of(ref('fct_channel_activity_daily'), 'activity_date') }}
     union all
-    select registered_date from {{ ref('int_acquisition__registrations') }}
+    {{ days_of(ref('int_acquisition__registrations'), 'registered_date') }}
     union all
-    select activity_date from {{ ref('fct_activity_daily') }}
+    {{ days_of(ref('fct_activity_daily'), 'activity_date') }}
     union all
-    select payment_date from {{ ref('fct_payments') }}
+    {{ days_of(ref('fct_payments'), 'payment_date') }}
     union all
-    select watch_date from {{ ref('fct_viewing') }}
+    {{ days_of(ref('fct_viewing'), 'watch_date') }}
+    union all
+    -- extracts, too
+    {{ days_of(ref('int_subscription__months'), 'newest_date') }}
 ),
 
 span as (
