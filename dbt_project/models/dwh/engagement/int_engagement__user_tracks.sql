@@ -4,8 +4,8 @@
     indexes=[{'columns': ['user_key']}],
 ) }}
 -- Grain: one row per user for all activity, for each product and for each country of the user (the others are `all`).
--- What a metric must know of a user's whole history, the first day ever above all. Read from the user's months, of which
--- there are few. rebuild_user_tracks builds changed users anew.
+-- What a metric must know of a user's whole history, the first day ever above all. Read from the user's months, of
+-- which there are few. rebuild_user_tracks builds changed users anew.
 {% set tracks = {'all': [], 'product': ['product_key'], 'country': ['country_key']} %}
 with changed_keys as (
     {{ changed_user_keys() }}
