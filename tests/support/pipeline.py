@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from growth import dbt
+from growth.dbt import DbtResult
 from growth.load import load
 from growth.publish import Publication, publish
 from growth.settings import Warehouse, feeds_folder
@@ -57,7 +58,9 @@ MARTS = {
         )
     },
     # keys of users mean nothing outside of a warehouse
-    "fct_events": "select users.user_id, to_jsonb(events) - 'user_key' as event from dwh.fct_events as events"
+    "fct_events": "select users.user_id, to_jsonb(events) - 'user_key' - 'slice_key' as event,"
+    " to_jsonb(slices) - 'slice_key' as slice from dwh.fct_events as events"
+    " left join dwh.int_engagement__slices as slices using (slice_key)"
     " left join dwh.int_engagement__user_keys as users using (user_key) order by 1, 2",
 }
 
@@ -96,10 +99,11 @@ class Pipeline:
         result = dbt.invoke(arguments, self.warehouse)
         assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
 
-    def gates(self) -> None:
+    def gates(self) -> DbtResult:
         result = dbt.invoke(["test", "--quiet", "--exclude-resource-type", "unit_test"], self.warehouse)
         assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
         assert result.node_count > 50
+        return result
 
     def publish(self) -> Publication:
         return publish(self.warehouse, "test", dbt.mart_names())
