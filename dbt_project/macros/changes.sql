@@ -25,6 +25,14 @@
         delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
         delete from {{ state('_consumed_loads') }} -- of models that are no more: nothing waits for them
         where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}');
+        delete from {{ state('_moved_days') }} as moved -- every model has seen them
+        where not exists (
+            select 1 from (select distinct model from {{ state('_consumed_loads') }}) as models
+            where not exists (
+                select 1 from {{ state('_consumed_loads') }} as consumed
+                where consumed.model = models.model and consumed.load_id = moved.load_id
+            )
+        );
         insert into {{ state('_batches') }} (invocation_id, load_ids)
         select '{{ invocation_id }}', coalesce(array_agg(load_id), '{}') from raw._loads where status <> 'refused'
     {% endif %}

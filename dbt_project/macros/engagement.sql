@@ -37,12 +37,11 @@
         )
 {% endmacro %}
 
-{# rebuild_user_periods: the changed users' rows of the weeks and months of changed days are built anew. #}
-{% macro get_incremental_rebuild_user_periods_sql(arguments) %}
-    {%- set changed = pending_days(event_feeds()) %}
+{# rebuild_user_slices: the changed users' rows of the months of changed days are built anew. #}
+{% macro get_incremental_rebuild_user_slices_sql(arguments) %}
     delete from {{ arguments['target_relation'] }}
     where
-        {{ in_periods_of(changed) }}
+        month_start in ({{ periods_of('month', pending_days(event_feeds())) }})
         and user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
     {{ insert_rows(arguments) }}
 {% endmacro %}

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from golden import engagement_depth_oracle as depth
 from golden import engagement_oracle as oracle
-from golden.engagement_log import parse_time
+from golden.engagement_log import parse_time, read_landing
 from support.pipeline import Pipeline
 
 from growth.settings import feeds_folder
@@ -255,8 +255,10 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     before = assert_equals_the_oracle(pipeline)
     assert_says_much(before)
     assert_says_much_in_depth(depth.calculate(pipeline.landing))
-    pipeline.gates()
     assert silent_domains(pipeline.warehouse) == ["acquisition", "subscription"]
+    warned = pipeline.gates()["app_events_have_one_content_per_id"]
+    contents_per_id = Counter(event.event_id for event in read_landing(pipeline.landing).events if event.event_id)
+    assert warned == sum(count > 1 for count in contents_per_id.values()) > 0
 
     # Files with other content: none of it, half of it, elsewhere, at another day; and one without the one-day user.
     land(pipeline, days[0], "events", [])
@@ -269,6 +271,8 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     land_accounts(pipeline, seed=4, days=EXTRACTS[1:2])
     pipeline.run()
     replaced = assert_equals_the_oracle(pipeline)
+    moved = pipeline.query("select distinct load_id from dwh._moved_days")
+    assert moved
     assert ONE_DAY_USER in user_ids(before) - user_ids(replaced)
     dates = first_dates(before)
     assert any(first > dates[user] for user, first in first_dates(replaced).items())
@@ -282,6 +286,7 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
             (pipeline.landing / name).unlink()  # the oracle reads what lies there
     pipeline.run()
     unloaded = assert_equals_the_oracle(pipeline)
+    assert not {*moved} & {*pipeline.query("select load_id from dwh._moved_days")}, "every model has seen them"
     assert (unloaded.usage_daily[0].activity_date, unloaded.usage_daily[-1].activity_date) != (
         replaced.usage_daily[0].activity_date,
         replaced.usage_daily[-1].activity_date,

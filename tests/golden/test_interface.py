@@ -312,6 +312,7 @@ COLUMNS = {
     "dwh.fct_events": {
         "occurred_date": "date",
         "user_key": "integer",
+        "slice_key": "integer",
         "occurred_at": "timestamp with time zone",
         "product": "text",
         "event_type": "text",

@@ -59,7 +59,9 @@ MARTS = {
         )
     },
     # keys of users mean nothing outside of a warehouse
-    "fct_events": "select users.user_id, to_jsonb(events) - 'user_key' as event from dwh.fct_events as events"
+    "fct_events": "select users.user_id, to_jsonb(events) - 'user_key' - 'slice_key' as event,"
+    " to_jsonb(slices) - 'slice_key' as slice from dwh.fct_events as events"
+    " left join dwh.int_engagement__slices as slices using (slice_key)"
     " left join dwh.int_engagement__user_keys as users using (user_key) order by 1, 2",
 }
 
@@ -98,12 +100,12 @@ class Pipeline:
         result = dbt.invoke(arguments, self.warehouse)
         assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
 
-    def gates(self) -> set[str]:
-        """Run all of them; returns the names of those that warn."""
+    def gates(self) -> dict[str, int | None]:
+        """Run all of them; returns the names of those that warn, with the number of rows."""
         result = dbt.invoke(["test", "--quiet", "--exclude-resource-type", "unit_test"], self.warehouse)
         assert result.succeeded, [dbt.describe(failure) for failure in result.failures] or result.error
         assert result.node_count > 50
-        return {failure.name for failure in result.failures}
+        return {failure.name: failure.row_count for failure in result.failures}
 
     def publish(self) -> Publication:
         return publish(self.warehouse, "test", dbt.mart_names())

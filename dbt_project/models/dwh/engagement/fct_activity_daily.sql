@@ -7,23 +7,37 @@
 -- What adds up is counted here once, events without a user included. rebuild_days makes it equal a full refresh.
 with events as (select * from {{ ref('fct_events') }}),
 
-final as (
+slices as (select * from {{ ref('int_engagement__slices') }}),
+
+activity as (
     select
-        occurred_date as activity_date,
-        product,
-        coalesce(event_type, '(none)') as event_type,
-        coalesce(country, '(none)') as country,
-        coalesce(platform, '(none)') as platform,
-        coalesce(category, '(none)') as category,
+        occurred_date,
+        slice_key,
+        event_type,
         count(*) as event_count,
         cast(coalesce(sum(duration_microseconds), 0) as bigint) as duration_microseconds
     from events
     {% if is_incremental() %}
         where occurred_date in ({{ changed_days(event_feeds()) }})
     {% endif %}
+    group by occurred_date, slice_key, event_type
+),
+
+final as (
+    select
+        activity.occurred_date as activity_date,
+        slices.product,
+        coalesce(activity.event_type, '(none)') as event_type,
+        slices.country,
+        slices.platform,
+        slices.category,
+        cast(sum(activity.event_count) as bigint) as event_count,
+        cast(sum(activity.duration_microseconds) as bigint) as duration_microseconds
+    from activity
+    inner join slices on activity.slice_key = slices.slice_key
     group by
-        occurred_date, product, coalesce(event_type, '(none)'),
-        coalesce(country, '(none)'), coalesce(platform, '(none)'), coalesce(category, '(none)')
+        activity.occurred_date, slices.product, coalesce(activity.event_type, '(none)'),
+        slices.country, slices.platform, slices.category
 )
 
 select * from final

@@ -2,9 +2,11 @@
     materialized='incremental', incremental_strategy='rebuild_days', on_schema_change='fail',
     meta={'feeds': ['events', 'app_events'], 'day_column': 'occurred_date'},
     indexes=[{'columns': ['occurred_date']}, {'columns': ['user_key', 'occurred_at']}],
+    pre_hook='set local enable_mergejoin = off',
 ) }}
 -- Grain: one row per event of any product.
--- rebuild_days deletes every changed day and inserts it again whole, so it equals a full refresh.
+-- rebuild_days deletes every changed day and inserts it again whole, so it equals a full refresh. The slice of an event
+-- is looked up by four texts of few values each: the planner would sort all events for that, a hash of slices is small.
 with miles_events as (
     select * from {{ ref('stg_engagement__events') }}
     {% if is_incremental() %}
@@ -20,6 +22,8 @@ app_events as (
 ),
 
 user_keys as (select * from {{ ref('int_engagement__user_keys') }}),
+
+slices as (select * from {{ ref('int_engagement__slices') }}),
 
 events as (
     select
@@ -61,6 +65,7 @@ final as (
     select
         events.occurred_date,
         user_keys.user_key,
+        slices.slice_key,
         events.occurred_at,
         events.product,
         events.event_type,
@@ -74,6 +79,12 @@ final as (
         events.miles_amount
     from events
     left join user_keys on events.user_id = user_keys.user_id and events.identity = user_keys.identity
+    left join slices
+        on
+            events.product = slices.product
+            and coalesce(events.country, '(none)') = slices.country
+            and coalesce(events.platform, '(none)') = slices.platform
+            and coalesce(events.category, '(none)') = slices.category
 )
 
 select * from final

@@ -7,16 +7,15 @@ with newest as (select max(activity_date) as newest_date from {{ ref('fct_activi
     {% for track in ['all', 'product'] %}
         {{ type }}_{{ track }} as (
             select
-                {{ 'periods.activity_date' if type == 'day' else 'periods.period_start' }} as period_start,
-                periods.user_key,
+                {{ period_start(type, 'activity.activity_date') }} as period_start,
+                activity.user_key,
                 {{ 'slices.product' if track == 'product' else "'all'" }} as product,
-                sum(periods.event_count) as event_count,
-                sum(periods.amount_total) as amount_total
-            from {{ ref('fct_user_activity_daily' if type == 'day' else 'int_engagement__user_periods') }} as periods
+                sum(activity.event_count) as event_count,
+                sum(activity.amount_total) as amount_total
+            from {{ ref('fct_user_activity_daily') }} as activity
             {% if track == 'product' %}
-                inner join {{ ref('int_engagement__slices') }} as slices on periods.slice_key = slices.slice_key
+                inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
             {% endif %}
-            {{ "where periods.period_type = '" ~ type ~ "'" if type != 'day' }}
             group by 1, 2, 3
         ),
     {% endfor %}

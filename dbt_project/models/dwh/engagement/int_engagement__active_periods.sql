@@ -25,20 +25,18 @@ calendar as (
 
 months as (
     select
-        user_periods.period_start as month_start,
-        {{ months_later('user_periods.period_start', 1) }} as next_start,
-        user_periods.user_key,
+        user_slices.month_start,
+        {{ months_later('user_slices.month_start', 1) }} as next_start,
+        user_slices.user_key,
         {% for key in slice_keys() %}
             slices.{{ key }},
         {% endfor %}
-        cast(user_periods.day_bits as bigint) as day_bits
-    from {{ ref('int_engagement__user_periods') }} as user_periods
-    inner join slices on user_periods.slice_key = slices.slice_key
-    where
-        user_periods.period_type = 'month'
-        {% if is_incremental() %}
-            and user_periods.period_start in ({{ window_months_of(days, [-1, 0]) }})
-        {% endif %}
+        cast(user_slices.day_bits as bigint) as day_bits
+    from {{ ref('int_engagement__user_slices') }} as user_slices
+    inner join slices on user_slices.slice_key = slices.slice_key
+    {% if is_incremental() %}
+        where user_slices.month_start in ({{ window_months_of(days, [-1, 0]) }})
+    {% endif %}
 ),
 
 -- bit 6 is the first day of the month; below it are the six days before, which a week that ends in it may hold

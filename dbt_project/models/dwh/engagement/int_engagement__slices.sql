@@ -4,8 +4,8 @@
     indexes=[{'columns': ['slice_key'], 'unique': true}],
 ) }}
 -- Grain: one row per product, country, platform and category that any event ever had together.
--- A junk dimension: the rollups of users carry its integer for the four texts.
-with activity as (select * from {{ ref('fct_activity_daily') }}),
+-- A junk dimension: events and the rollups of users carry its integer for the four texts.
+with sightings as (select * from {{ ref('stg_engagement__sightings') }}),
 
 slices as (
     select
@@ -13,9 +13,9 @@ slices as (
         country,
         platform,
         category
-    from activity
+    from sightings
     {% if is_incremental() %}
-        where activity_date in ({{ changed_days(event_feeds()) }})
+        where {{ on_changed_days('occurred_at', event_feeds()) }}
     {% endif %}
     group by product, country, platform, category
 ),

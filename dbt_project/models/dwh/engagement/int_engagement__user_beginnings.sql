@@ -10,7 +10,7 @@
 -- Grain: one row per user and product that the user ever had, and `all`: the first event, and who came back when.
 -- rebuild_open_tracks builds changed users anew whose 30 days hold a changed day. Days come from the user's months, of
 -- which there are few: of their bits only those of the 30 days after the first one stay.
-{% set steps = 'user_periods.period_start - tracks.first_date - 1' %}
+{% set steps = 'user_slices.month_start - tracks.first_date - 1' %}
 with tracks as (
     {{ open_tracks() }}
 ),
@@ -82,17 +82,16 @@ days_after as (
     select
         tracks.user_key,
         tracks.product,
-        bit_or({{ shifted_bits('user_periods.day_bits', steps) }}) as day_bits
+        bit_or({{ shifted_bits('user_slices.day_bits', steps) }}) as day_bits
     from tracks
-    inner join {{ ref('int_engagement__user_periods') }} as user_periods
+    inner join {{ ref('int_engagement__user_slices') }} as user_slices
         on
-            tracks.user_key = user_periods.user_key
-            and user_periods.period_type = 'month'
-            and tracks.first_date + 30 >= user_periods.period_start
-            and tracks.first_date <= user_periods.last_date
+            tracks.user_key = user_slices.user_key
+            and tracks.first_date + 30 >= user_slices.month_start
+            and tracks.first_date <= user_slices.last_date
     inner join {{ ref('int_engagement__slices') }} as slices
         on
-            user_periods.slice_key = slices.slice_key
+            user_slices.slice_key = slices.slice_key
             and (tracks.product = 'all' or tracks.product = slices.product)
     group by tracks.user_key, tracks.product
 ),

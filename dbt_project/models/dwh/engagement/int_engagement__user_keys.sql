@@ -13,9 +13,11 @@ users as (
         identity,
         user_id
     from sightings
-    {% if is_incremental() %}
-        where {{ on_changed_days('occurred_at', event_feeds()) }}
-    {% endif %}
+    where
+        user_id is not null
+        {% if is_incremental() %}
+            and {{ on_changed_days('occurred_at', event_feeds()) }}
+        {% endif %}
     group by identity, user_id
 ),
 

@@ -8,18 +8,16 @@
 with final as (
     select
         'month' as period_type,
-        user_periods.period_start,
-        user_periods.user_key,
+        user_slices.month_start as period_start,
+        user_slices.user_key,
         slices.product,
-        cast(sum(user_periods.event_count) as bigint) as event_count
-    from {{ ref('int_engagement__user_periods') }} as user_periods
-    inner join {{ ref('int_engagement__slices') }} as slices on user_periods.slice_key = slices.slice_key
-    where
-        user_periods.period_type = 'month'
-        {% if is_incremental() %}
-            and user_periods.period_start in ({{ periods_of('month', pending_days(event_feeds())) }})
-        {% endif %}
-    group by user_periods.period_start, user_periods.user_key, slices.product
+        cast(sum(user_slices.event_count) as bigint) as event_count
+    from {{ ref('int_engagement__user_slices') }} as user_slices
+    inner join {{ ref('int_engagement__slices') }} as slices on user_slices.slice_key = slices.slice_key
+    {% if is_incremental() %}
+        where user_slices.month_start in ({{ periods_of('month', pending_days(event_feeds())) }})
+    {% endif %}
+    group by user_slices.month_start, user_slices.user_key, slices.product
 )
 
 select * from final

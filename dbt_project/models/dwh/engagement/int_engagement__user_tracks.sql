@@ -4,64 +4,83 @@
     indexes=[{'columns': ['user_key']}],
 ) }}
 -- Grain: one row per user for all activity, for each product and for each country of the user (the others are `all`).
--- What a metric must know of a user's whole history: first day ever, and whether there is more than one product or
--- country. Read from the user's months, of which there are few. rebuild_user_tracks builds changed users anew.
+-- What a metric must know of a user's whole history, the first day ever above all. Read from the user's months, of
+-- which there are few. rebuild_user_tracks builds changed users anew.
+{% set tracks = {'all': [], 'product': ['product_key'], 'country': ['country_key']} %}
 with changed_keys as (
     {{ changed_user_keys() }}
 ),
 
-months as (
-    select
-        user_periods.*,
-        slices.product,
-        slices.country
-    from {{ ref('int_engagement__user_periods') }} as user_periods
-    inner join {{ ref('int_engagement__slices') }} as slices on user_periods.slice_key = slices.slice_key
-    where
-        user_periods.period_type = 'month'
-        {% if is_incremental() %}
-            and user_periods.user_key in (select changed_keys.user_key from changed_keys)
-        {% endif %}
+slices as (
+    {{ slices_by_key() }}
 ),
 
-final as (
-    {% for track in ['all', 'product', 'country'] %}
+months as (
+    select
+        user_slices.user_key,
+        user_slices.month_start,
+        slices.product_key,
+        slices.country_key,
+        min(user_slices.first_date) as first_date,
+        max(user_slices.last_date) as last_date,
+        bit_or(user_slices.day_bits) as day_bits,
+        sum(user_slices.event_count) as event_count,
+        sum(user_slices.amount_total) as amount_total
+    from {{ ref('int_engagement__user_slices') }} as user_slices
+    inner join slices on user_slices.slice_key = slices.slice_key
+    {% if is_incremental() %}
+        where user_slices.user_key in (select changed_keys.user_key from changed_keys)
+    {% endif %}
+    group by user_slices.user_key, user_slices.month_start, slices.product_key, slices.country_key
+),
+
+-- a day in several products or countries is one active day
+{% for track, keys in tracks.items() %}
+    {{ track }}_months as (
         select
-            user_key,
-            {{ 'product' if track == 'product' else "'all'" }} as product,
-            {{ 'country' if track == 'country' else "'all'" }} as country,
+            {{ (['user_key'] + keys) | join(', ') }},
             min(first_date) as first_date,
             max(last_date) as last_date,
-            cast(sum(active_day_count) as integer) as active_day_count,
-            cast(sum(event_count) as bigint) as event_count,
-            sum(amount_total) as amount_total,
-            -- null where there are several, and where the row is of one anyway
-            {% if track == 'all' %}
-                case when min(least_product) = max(greatest_product) then min(least_product) end as only_product,
-                case when min(least_country) = max(greatest_country) then min(least_country) end as only_country
-            {% else %}
-                cast(null as text) as only_product,
-                cast(null as text) as only_country
-            {% endif %}
-        from (
-            select
-                user_key,
-                {{ track ~ ',' if track != 'all' }}
-                min(first_date) as first_date,
-                max(last_date) as last_date,
-                {{ day_count('bit_or(day_bits)') }} as active_day_count,
-                sum(event_count) as event_count,
-                sum(amount_total) as amount_total,
-                min(product) as least_product,
-                max(product) as greatest_product,
-                min(country) as least_country,
-                max(country) as greatest_country
-            from months
-            group by user_key, {{ track ~ ',' if track != 'all' }} period_start
-        ) as months
-        group by user_key{{ ', ' ~ track if track != 'all' }}
+            {{ day_count('bit_or(day_bits)') }} as active_day_count,
+            sum(event_count) as event_count,
+            sum(amount_total) as amount_total
+        from months
+        group by {{ (['user_key', 'month_start'] + keys) | join(', ') }}
+    ),
+
+{% endfor %}
+by_key as (
+    {% for track, keys in tracks.items() %}
+        select
+            user_key,
+            {% for key in ['product_key', 'country_key'] %}
+                {{ key if key in keys else 'cast(null as integer) as ' ~ key }},
+            {% endfor %}
+            min(first_date) as first_date,
+            max(last_date) as last_date,
+            sum(active_day_count) as active_day_count,
+            sum(event_count) as event_count,
+            sum(amount_total) as amount_total
+        from {{ track }}_months
+        group by {{ (['user_key'] + keys) | join(', ') }}
         {{ 'union all' if not loop.last }}
     {% endfor %}
+),
+
+-- the least slice of a product, or of a country, is its key
+final as (
+    select
+        by_key.user_key,
+        coalesce(products.product, 'all') as product,
+        coalesce(countries.country, 'all') as country,
+        by_key.first_date,
+        by_key.last_date,
+        cast(by_key.active_day_count as integer) as active_day_count,
+        cast(by_key.event_count as bigint) as event_count,
+        by_key.amount_total
+    from by_key
+    left join slices as products on by_key.product_key = products.slice_key
+    left join slices as countries on by_key.country_key = countries.slice_key
 )
 
 select * from final

@@ -19,22 +19,21 @@ changed_keys as (
 
 months as (
     select
-        user_periods.period_start as month_start,
-        {{ months_later('user_periods.period_start', 1) }} as next_start,
-        {{ months_later('user_periods.period_start', 2) }} as second_start,
-        user_periods.user_key,
+        user_slices.month_start,
+        {{ months_later('user_slices.month_start', 1) }} as next_start,
+        {{ months_later('user_slices.month_start', 2) }} as second_start,
+        user_slices.user_key,
         slices.product_key,
         -slices.country_key as country_key,
-        cast(bit_or(user_periods.day_bits) as bigint) as day_bits
-    from {{ ref('int_engagement__user_periods') }} as user_periods
-    inner join slices on user_periods.slice_key = slices.slice_key
-    where
-        user_periods.period_type = 'month'
-        {% if is_incremental() %}
-            and user_periods.period_start in ({{ periods_of('month', changed, [-2, -1, 0, 1, 2]) }})
-            and user_periods.user_key in (select changed_keys.user_key from changed_keys)
-        {% endif %}
-    group by user_periods.period_start, user_periods.user_key, slices.product_key, slices.country_key
+        cast(bit_or(user_slices.day_bits) as bigint) as day_bits
+    from {{ ref('int_engagement__user_slices') }} as user_slices
+    inner join slices on user_slices.slice_key = slices.slice_key
+    {% if is_incremental() %}
+        where
+            user_slices.month_start in ({{ periods_of('month', changed, [-2, -1, 0, 1, 2]) }})
+            and user_slices.user_key in (select changed_keys.user_key from changed_keys)
+    {% endif %}
+    group by user_slices.month_start, user_slices.user_key, slices.product_key, slices.country_key
 ),
 
 -- the days of a month are those before the next, and its last one of those before the month after a short February

@@ -1,25 +1,28 @@
--- Grain: one row per delivered event that names a user, copies included: finds users without deduplicating events.
+-- Grain: one row per delivered event, copies included: finds users and slices without deduplicating events.
 with events as (select * from {{ source('engagement', 'events') }}),
 
 app_events as (select * from {{ source('engagement', 'app_events') }}),
 
-sightings as (
+final as (
     select
         '{{ feed_contract('events').identity }}' as identity,
         event_time as occurred_at,
-        {{ clean_text('user_id') }} as user_id
+        {{ clean_text('user_id') }} as user_id,
+        'miles' as product,
+        coalesce({{ clean_text('country') }}, '(none)') as country,
+        coalesce({{ clean_text('platform') }}, '(none)') as platform,
+        coalesce({{ clean_text('transaction_category') }}, '(none)') as category
     from events
     union all
     select
         '{{ feed_contract('app_events').identity }}' as identity,
         event_timestamp as occurred_at,
-        {{ clean_text('user_id') }} as user_id
+        {{ clean_text('user_id') }} as user_id,
+        coalesce({{ clean_text('product') }}, '(none)') as product,
+        coalesce({{ clean_text('country') }}, '(none)') as country,
+        coalesce({{ clean_text('device') }}, '(none)') as platform,
+        '(none)' as category
     from app_events
-),
-
-final as (
-    select * from sightings
-    where user_id is not null
 )
 
 select * from final
