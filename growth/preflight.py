@@ -25,7 +25,7 @@ DEFAULTS = {
     "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only-never-on-an-open-address",
     "AIRFLOW_FERNET_KEY": "Z3Jvd3RoLWRldmVsb3BtZW50LWtleS0zMi1ieXRlcyE=",
 }
-MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")
+MOUNTED = ("dags", "dbt_project", "docker/web", "ingest/feeds", "landing")
 
 
 def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:

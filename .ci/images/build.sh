@@ -44,5 +44,8 @@ if ! is_current debian:trixie-slim "$base"; then
 fi
 build python:3.13-slim-trixie python &
 python_build=$!
+build nginx:1.28-alpine nginx &
+nginx_build=$!
 build postgres:17 postgres
 wait "$python_build"
+wait "$nginx_build"

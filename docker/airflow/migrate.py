@@ -1,4 +1,4 @@
-"""One-shot of the stack: prepare both databases, Airflow's login and its connection ``warehouse``.
+"""One-shot of the stack: prepare both databases, Airflow's login and its connection ``warehouse``, and the portal.
 
 Everything here can run again at each start of the stack. The first run needs no trigger: the DAG is known and unpaused
 when the scheduler starts, which then makes up for the last 04:00 that it missed.
@@ -15,6 +15,7 @@ import tempfile
 import psycopg
 from psycopg import sql
 
+from growth import reports
 from growth.preflight import DEFAULTS
 
 LOGIN = ["--username", "airflow", "--password", os.environ["AIRFLOW_PASSWORD"]]
@@ -65,6 +66,7 @@ def main() -> None:
     leave_default(os.environ["WAREHOUSE_HOST"], os.environ["WAREHOUSE_USER"], "WAREHOUSE_PASSWORD")
     leave_default("airflow-db", "airflow", "AIRFLOW_DB_PASSWORD")
     run(["growth", "init"])
+    reports.write_index()
     connection = connection_file()
     fernet_key = os.environ["AIRFLOW__CORE__FERNET_KEY"]
     commands = [["db", "migrate"], ["users", "create", *LOGIN, *NAMES, "--role", "Admin"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import os
 import time
 import urllib.request
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from support import sharing
+from support.browser import Reader, chromium
 from support.compose import DAG, Stack, compose_stack, copy_checkout, wait_for
 
 from growth.preflight import DEFAULTS
@@ -172,6 +175,17 @@ def test_a_run_survives_the_death_of_the_scheduler(stack: Stack, first_run: str,
     wait_for(lambda: stack.inspect("airflow-scheduler")["State"]["Health"]["Status"] == "healthy", 120)
 
 
+def test_nothing_is_shared_while_nobody_can_log_in(stack: Stack, first_run: str) -> None:
+    stack.set(COMPOSE_PROFILES="shared")
+    started = stack.compose("up", "--detach", "--no-deps", "sharing", "proxy", check=False)
+    assert started.returncode != 0
+    assert "sharing/users is absent or empty" in stack.compose("logs", "--no-color", "sharing").stdout
+    assert stack.inspect("proxy")["State"]["Status"] == "created"  # never started
+    with pytest.raises(ConnectionRefusedError):
+        sharing.ask(stack.shared_port, "/")
+    (stack.folder / "sharing" / "users").write_text(sharing.LINE)  # shared from the next `up` on
+
+
 def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
     before, runs_before = marts(stack), {run["dag_run_id"] for run in stack.runs()}
     stack.compose("down", "--timeout", "20")
@@ -180,6 +194,51 @@ def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: st
     # the daily schedule may strike meanwhile; a first run must not
     runs = {run["dag_run_id"] for run in stack.runs() if run["run_type"] != "scheduled"}
     assert runs <= runs_before
+
+
+def test_people_with_a_login_share_dashboard_and_reports(stack: Stack, first_run: str) -> None:
+    port = stack.shared_port
+    assert "Streamlit" in sharing.ask(port, "/", **sharing.login()).body
+    assert "Growth Analytics: reports" in sharing.ask(port, "/reports/", **sharing.login()).body
+    assert "dbt Docs" in sharing.ask(port, "/reports/dbt-docs/", **sharing.login()).body
+    assert sharing.ask(port, "/reports/dbt-docs/.version", **sharing.login()).status == 404
+    with chromium() as browser:
+        reader = Reader(browser, f"https://127.0.0.1:{port}", login=(sharing.NAME, sharing.PASSWORD))
+        reader.open({})  # what is drawn came through the WebSocket
+        assert reader.problems == []
+    assert f" {sharing.NAME} " in stack.compose("logs", "--no-color", "proxy").stdout
+
+
+def test_without_a_login_nothing_is_reached(stack: Stack, first_run: str) -> None:
+    port = stack.shared_port
+    paths = ["/", "/reports", "/reports/", "/reports/.index.html", "/_stcore/health", "/_stcore/stream", "/static/x"]
+    for path in (*paths, "//reports/", "/_stcore//stream", "/reports/../", "/nothing"):
+        assert sharing.ask(port, path).status == 401, path
+        assert sharing.ask(port, path, **sharing.login("wrong")).status == 401, path
+    cookie = sharing.ask(port, "/", **sharing.login()).cookie
+    assert sharing.open_websocket(port) == 401
+    assert sharing.open_websocket(port, Cookie=f"{cookie[:-1]}-") == 401
+    assert sharing.open_websocket(port, Cookie=cookie) == 101
+    assert sharing.open_websocket(port, **sharing.login()) == 101
+    assert sharing.open_websocket(port, Cookie=cookie, Origin="https://elsewhere.example") == 403
+    assert sharing.ask(port, "/", Cookie=cookie).status == 401, "the cookie opens the WebSocket and nothing else"
+
+
+def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack, first_run: str) -> None:
+    services = [name for name in stack.compose("ps", "--services").stdout.split() if name != "proxy"]
+    assert len(services) == 8
+    for service in services:
+        bindings = stack.inspect(service)["NetworkSettings"]["Ports"] or {}
+        assert {each["HostIp"] for ports in bindings.values() for each in ports or []} <= {"127.0.0.1"}, service
+    bindings = stack.inspect("proxy")["NetworkSettings"]["Ports"]
+    assert {port: each[0]["HostIp"] for port, each in bindings.items() if each} == {"8443/tcp": "0.0.0.0"}
+    reached = {
+        name: stack.compose("exec", "-T", "proxy", "getent", "hosts", name, check=False).returncode == 0
+        for name in ("dashboard", "warehouse", "airflow-db", "airflow-apiserver")
+    }
+    assert reached == dict.fromkeys(reached, False) | {"dashboard": True}
+    with pytest.raises(http.client.RemoteDisconnected):
+        urllib.request.urlopen(f"http://127.0.0.1:{stack.shared_port}/", timeout=10)
 
 
 def test_passwords_set_later_replace_the_defaults_before_the_stack_is_published(stack: Stack, first_run: str) -> None:

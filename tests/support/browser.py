@@ -40,9 +40,19 @@ def chromium() -> Iterator[Browser]:
 class Reader:
     """A tab, and everything that went wrong in it."""
 
-    def __init__(self, browser: Browser, address: str, *, scheme: str = "light") -> None:
+    def __init__(
+        self, browser: Browser, address: str, *, scheme: str = "light", login: tuple[str, str] | None = None
+    ) -> None:
+        """With a login the certificate is taken as it is."""
         self.address = address
-        context = browser.new_context(viewport=DESK, color_scheme=scheme, accept_downloads=True)  # type: ignore[arg-type]
+        credentials = {"username": login[0], "password": login[1]} if login else None
+        context = browser.new_context(
+            viewport=DESK,  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            accept_downloads=True,
+            http_credentials=credentials,  # type: ignore[arg-type]
+            ignore_https_errors=login is not None,
+        )
         self.page: Page = context.new_page()
         self.problems: list[str] = []
         self.page.on("console", lambda said: self._note(said.text) if said.type == "error" else None)

@@ -56,7 +56,7 @@ def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = Fal
         private: take all rights from group and others, as a umask of 077 does.
     """
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
-    for name in ("landing", "reports"):
+    for name in ("landing", "reports", "sharing"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
         (folder / name / ".gitkeep").touch()
@@ -80,6 +80,7 @@ class Stack:
     warehouse_port: int = field(default_factory=free_port)
     reports_port: int = field(default_factory=free_port)
     dashboard_port: int = field(default_factory=free_port)
+    shared_port: int = field(default_factory=free_port)
     _token: str = ""
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -90,6 +91,7 @@ class Stack:
             "WAREHOUSE_PORT": str(self.warehouse_port),
             "REPORTS_PORT": str(self.reports_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
+            "SHARED_PORT": str(self.shared_port),
         }
         done = subprocess.run(
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],
