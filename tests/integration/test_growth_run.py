@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.documents import ROOT, blocks, commands
 from support.receivers import webhook
 
 from ingest.contract import load_contracts
 
-ROOT = Path(__file__).resolve().parents[2]
+ADDING_A_MART = ROOT / "docs" / "adding-a-mart.md"
 FEEDS = list(load_contracts(ROOT / "ingest" / "feeds"))
 GROWTH = Path(sys.executable).parent / "growth"
 Growth = Callable[..., subprocess.CompletedProcess[str]]
@@ -25,10 +26,13 @@ Growth = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the DAG reads, so that a test can break it."""
+    """A copy of what the DAG reads, so that a test can break it, with the mart that docs/adding-a-mart.md adds."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("dags", "dbt_project", "ingest/feeds"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs"))
+    texts = dict(reversed(blocks(ADDING_A_MART)))  # the first of each language
+    for language, suffix in {"sql": ".sql", "yaml": ".yml"}.items():
+        (folder / "dbt_project/models/mart/engagement/weekday_usage").with_suffix(suffix).write_text(texts[language])
     return folder
 
 
@@ -98,6 +102,14 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     status = growth("status").stdout
     assert [line.split("|")[0].strip() for line in status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
+
+
+def test_a_mart_that_was_added_as_documented_is_built_tested_and_published(growth: Growth) -> None:
+    [build, _, query] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
+    assert "PASS=7" in growth(*build).stdout, "model, two of the key, identity, unit test, two hooks"
+    assert growth(*query, "--format", "csv").stdout == (  # published by the runs before
+        "iso_weekday,day_count,active_user_count_average,event_count_average\n"
+    )
 
 
 def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) -> None:

@@ -15,8 +15,9 @@ from support.pipeline import Pipeline
 
 from growth.cli import cli
 
+GROWTH = Path(sys.executable).with_name("growth")
 GOOD = [f"{user},2024-03-{user:02} 09:00:00,true,PAID SEARCH" for user in range(1, 29)]
-# tests of their own go their way, with what they make: test_walk_through.py, test_adding_a_mart.py
+# what they show stands on what they make: test_walk_through.py and test_growth_run.py go their way
 WALKS = {"walk-through-flights.md", "adding-a-mart.md"}
 KEPT = re.compile(r"\bdq_failures\.(\w+|<check>)")
 
@@ -31,7 +32,7 @@ def test_commands_and_queries_run_as_they_are_shown(
     pipeline.run()
     ran = [shown for document in DOCUMENTS for shown in commands(document) if runs(shown, pipeline)]
     assert len(ran) > 25
-    for query in (query for document in DOCUMENTS for query in queries(document)):
+    for query in (query for document in DOCUMENTS if document.name not in WALKS for query in queries(document)):
         pipeline.query(query, "analyst")
 
     # the way of a bad record, as docs/feeds.md shows it: export, correct, load, discard
@@ -45,7 +46,7 @@ def test_commands_and_queries_run_as_they_are_shown(
     [discard] = [shown for shown in commands(ROOT / "docs" / "feeds.md") if "rejects discard" in shown.text]
     invoke(discard)
     assert pipeline.query("select count(*) from raw.sessions where userid = 99", pipeline.warehouse.user) == [(1,)]
-    assert pipeline.query("select sum(reject_count) from mart.reject_summary", "analyst") == [(None,)]
+    assert "quarantine is empty" in CliRunner().invoke(cli, ["rejects", "list"]).output
 
 
 def runs(shown: Shown, pipeline: Pipeline) -> bool:
@@ -73,8 +74,7 @@ def psql(shown: Shown, pipeline: Pipeline) -> None:
     if "-c" in arguments:
         pipeline.query(arguments[-1], pipeline.warehouse.user if "--admin" in arguments else "analyst")
         return
-    growth = Path(sys.executable).with_name("growth")
-    done = subprocess.run([growth, *arguments], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run([GROWTH, *arguments], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shown}: {done.stderr}"
     assert "ERROR" not in done.stderr, shown
 
