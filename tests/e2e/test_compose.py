@@ -91,6 +91,7 @@ def test_the_dashboard_shows_the_marts_as_the_analyst_from_this_machine_only(sta
     shown = "print(len(at.metric), [each.message for each in at.exception], [each.value for each in at.error])"
     said = stack.compose("exec", "-T", "dashboard", "python", "-c", f"{script}; {shown}").stdout
     assert said.splitlines()[-1] == "9 [] []"
+    assert "external" not in stack.compose("logs", "--no-color", "dashboard").stdout.lower(), "asked for its address"
     bindings = stack.inspect("dashboard")["NetworkSettings"]["Ports"].values()
     assert {each["HostIp"] for ports in bindings for each in ports or []} == {"127.0.0.1"}
 
@@ -224,6 +225,17 @@ def test_without_a_login_nothing_is_reached(stack: Stack, first_run: str) -> Non
     assert sharing.open_websocket(port, **sharing.login()) == 101
     assert sharing.open_websocket(port, Cookie=cookie, Origin="https://elsewhere.example") == 403
     assert sharing.ask(port, "/", Cookie=cookie).status == 401, "the cookie opens the WebSocket and nothing else"
+
+
+def test_who_is_taken_out_is_out_at_once_and_nobody_is_in_without_users(stack: Stack, first_run: str) -> None:
+    users = stack.folder / "sharing" / "users"
+    users.write_text("")
+    assert "sharing/users is absent or empty" in stack.compose("up", "--no-deps", "sharing").stdout
+    assert sharing.ask(stack.shared_port, "/", **sharing.login()).status == 403
+    users.write_text(sharing.LINE.replace("ada:", "eve:") + sharing.LINE)
+    stack.compose("up", "--no-deps", "sharing")
+    assert sharing.ask(stack.shared_port, "/", **sharing.login()).status == 200
+    assert sharing.ask(stack.shared_port, "/", **sharing.login(name="eve")).status == 200
 
 
 def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack, first_run: str) -> None:

@@ -29,7 +29,22 @@ CHANGES = {
     *("rejects export", "rejects replay", "rejects discard"),
 }
 # What else a reader's shell has; what they work on is not ours.
-EVERYDAY = {"cp", "curl", "echo", "git", "grep", "head", "mkdir", "mv", "openssl", "printf", "rm", "tar", "chmod"}
+EVERYDAY = {
+    "cp",
+    "curl",
+    "echo",
+    "export",
+    "git",
+    "grep",
+    "head",
+    "mkdir",
+    "mv",
+    "openssl",
+    "printf",
+    "rm",
+    "tar",
+    "chmod",
+}
 MADE_BY_READERS = ("dbt_project/dbt_packages", "ingest/feeds/travel")
 COMPOSE_COMMANDS = {"up", "down", "exec", "run", "restart", "logs"}
 

@@ -23,9 +23,9 @@ class Answer:
     cookie: str
 
 
-def login(password: str = PASSWORD) -> dict[str, str]:
+def login(password: str = PASSWORD, name: str = NAME) -> dict[str, str]:
     """Headers of a browser whose user has typed name and password."""
-    return {"Authorization": "Basic " + base64.b64encode(f"{NAME}:{password}".encode()).decode()}
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
 
 
 def ask(port: int, path: str, **headers: str) -> Answer:
