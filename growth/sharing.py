@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 # what every build of nginx understands: SHA-256, SHA-512 and bcrypt. It takes anything else for DES or plain text
-LINE = re.compile(r"[^:\s]+:(\$[56]\$[^$:]+\$[./A-Za-z0-9]{43,86}|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})")
+LINE = re.compile(r"[^:\s]+:(\$[56]\$(?:rounds=\d+\$)?[^$:]+\$[./A-Za-z0-9]{43,86}|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})")
 CERTIFICATE, KEY, USERS = "tls.crt", "tls.key", "users"
 VALID_DAYS = 397
 RENEW_DAYS = 30

@@ -236,6 +236,10 @@ def test_who_is_taken_out_is_out_at_once_and_nobody_is_in_without_users(stack: S
     stack.compose("up", "--no-deps", "sharing")
     assert sharing.ask(stack.shared_port, "/", **sharing.login()).status == 200
     assert sharing.ask(stack.shared_port, "/", **sharing.login(name="eve")).status == 200
+    cookie = sharing.ask(stack.shared_port, "/", **sharing.login()).cookie
+    stack.compose("restart", "proxy")
+    wait_for(lambda: sharing.ask(stack.shared_port, "/", **sharing.login()).status == 200, 30)
+    assert sharing.open_websocket(stack.shared_port, Cookie=cookie) == 401, "a page that was open is shut, too"
 
 
 def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack, first_run: str) -> None:
