@@ -212,7 +212,7 @@ KINDS = {
         "('A', date '2024-01-01'), ('B', date '2024-03-01')",
         *("a, first_date", "column_name='a', first_seen='first_date'", 1),
     ),
-    "not_null": ("(1), (null)", "a", "column_name='a'", 1),
+    "not_null": ("(1, 1), (2, null), (null, 3)", "a, b", "columns=['a', 'b']", 2),
     "unique": ("(1), (1), (2), (null), (null)", "a", "column_name='a'", 1),
     "unique_together": ("(1, null), (1, null), (2, 1)", "a, b", "columns=['a', 'b']", 1),
     "accepted_values": ("('x'), ('y''z'), ('q'), (null)", "a", "column_name='a', values=['x', \"y'z\"]", 1),
