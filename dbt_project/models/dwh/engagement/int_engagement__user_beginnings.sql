@@ -96,19 +96,42 @@ days_after as (
     group by tracks.user_key, tracks.product
 ),
 
+-- put together by key, not joined: the planner takes the users of a day for a handful and would compare each with all
+parts as (
+    select
+        user_key,
+        product,
+        first_at,
+        country,
+        platform,
+        utm_source,
+        cast(null as integer) as day_bits
+    from firsts
+    union all
+    select
+        user_key,
+        product,
+        cast(null as timestamptz) as first_at,
+        cast(null as text) as country,
+        cast(null as text) as platform,
+        cast(null as text) as utm_source,
+        cast(day_bits as integer) as day_bits
+    from days_after
+),
+
 final as (
     select
-        tracks.user_key,
-        tracks.product,
-        tracks.first_date,
-        firsts.first_at,
-        coalesce(firsts.country, '(none)') as country,
-        coalesce(firsts.platform, '(none)') as platform,
-        coalesce(firsts.utm_source, '(none)') as channel,
-        cast(days_after.day_bits as integer) as day_bits
-    from tracks
-    inner join firsts on tracks.user_key = firsts.user_key and tracks.product = firsts.product
-    inner join days_after on tracks.user_key = days_after.user_key and tracks.product = days_after.product
+        user_key,
+        product,
+        {{ utc_date('min(first_at)') }} as first_date,
+        min(first_at) as first_at,
+        coalesce(min(country), '(none)') as country,
+        coalesce(min(platform), '(none)') as platform,
+        coalesce(min(utm_source), '(none)') as channel,
+        bit_or(day_bits) as day_bits
+    from parts
+    group by user_key, product
+    having min(first_at) is not null
 )
 
 select * from final
