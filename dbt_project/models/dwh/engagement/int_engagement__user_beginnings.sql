@@ -101,6 +101,18 @@ parts as (
     select
         user_key,
         product,
+        first_date,
+        cast(null as timestamptz) as first_at,
+        cast(null as text) as country,
+        cast(null as text) as platform,
+        cast(null as text) as utm_source,
+        cast(null as integer) as day_bits
+    from tracks
+    union all
+    select
+        user_key,
+        product,
+        cast(null as date) as first_date,
         first_at,
         country,
         platform,
@@ -111,6 +123,7 @@ parts as (
     select
         user_key,
         product,
+        cast(null as date) as first_date,
         cast(null as timestamptz) as first_at,
         cast(null as text) as country,
         cast(null as text) as platform,
@@ -123,7 +136,7 @@ final as (
     select
         user_key,
         product,
-        {{ utc_date('min(first_at)') }} as first_date,
+        min(first_date) as first_date,
         min(first_at) as first_at,
         coalesce(min(country), '(none)') as country,
         coalesce(min(platform), '(none)') as platform,
@@ -131,7 +144,8 @@ final as (
         bit_or(day_bits) as day_bits
     from parts
     group by user_key, product
-    having min(first_at) is not null
+    -- a user's total may be closed while a product is open
+    having min(first_date) is not null and min(first_at) is not null
 )
 
 select * from final
