@@ -151,6 +151,7 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
     names = {
         column.name: [*dict.fromkeys(map(header_key, (column.name, *column.aliases)))] for column in contract.columns
     }
+    required = [column.name for column in contract.columns if not column.nullable]
     key = [*contract.key, *([EXTRACT_DATE] if contract.has_extract_date else [])]
     tests: list[tuple[str, dict[str, Any]]] = [
         ("columns_match_contract", feed | {"columns": types}),
@@ -159,6 +160,8 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
         ("rejects_reconcile", feed),
         ("events_not_in_future", rows),
     ]
+    if required:
+        tests.append(("not_null", rows | {"columns": required}))
     if contract.cadence in DAILY and not contract.has_extract_date:
         tests += [("no_day_missing", feed), ("volume_holds", rows), ("volume_is_usual", rows)]
     tests += [
@@ -176,7 +179,7 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
 def _column(column: Column, contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": column.name, "description": column.description, "data_type": column.type}
     rows = {"feed": contract.feed, "event_time": contract.time_column}
-    tests: list[tuple[str, dict[str, Any]]] = [] if column.nullable else [("not_null", rows)]
+    tests: list[tuple[str, dict[str, Any]]] = []
     if column.accepted_values is not None:
         tests.append(("accepted_values", {"values": list(column.accepted_values)} | rows))
     if column.min is not None:

@@ -50,7 +50,7 @@ def test_gate_results_are_kept_whether_the_gate_opens_or_not(pipeline: Pipeline)
     assert (failed.gate, failed.kind, failed.tag) == ("raw", "events_not_in_future", "critical")
     assert (failed.severity, failed.status, failed.failing_row_count) == ("error", "fail", 1)
     assert failed.kept_in == "dq_failures.events_not_in_future_sessions"
-    passed = results["not_null_sessions_userid"]
+    passed = results["not_null_sessions"]
     assert (passed.status, passed.failing_row_count, passed.kept_in) == ("pass", 0, "")
 
     take_out(pipeline, "sessions/future.csv")

@@ -47,13 +47,13 @@ def test_tables_columns_and_tests_follow_from_the_contract() -> None:
     assert table["config"]["meta"] == {"identity": "web", "user": "user_id", "event_time": "visited_on"}
     user_id, visited_on, device, load_id = table["columns"]
     rows = {"feed": "visits", "event_time": "visited_on"}
-    required = [{"not_null": {"name": "not_null_visits_user_id", "arguments": rows}}]
-    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint", "data_tests": required}
+    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint"}
     assert visited_on["description"] == "When: the day."
     accepted, distribution = device["data_tests"]
     assert accepted["accepted_values"]["arguments"] == {"values": ["phone", "no"]} | rows
     assert distribution["distribution_holds"]["arguments"] == rows
     of_table = {kind: test["arguments"] for each in table["data_tests"] for kind, test in each.items()}
+    assert of_table["not_null"] == {"columns": ["user_id", "visited_on"]} | rows
     assert of_table["loads_reconcile"] == of_table["volume_holds"] == rows
     assert of_table["columns_match_contract"]["columns"] == {
         **{"user_id": "bigint", "visited_on": "date", "device": "text", "_load_id": "bigint"}
@@ -71,7 +71,7 @@ def test_bounds_and_references_of_columns_become_tests_of_what_is_new() -> None:
     people = contract("people").model_copy(update={"domain": "crm"})
     texts = render_sources({"visits": Contract.model_validate(edited), "people": people})
     (source,) = yaml.safe_load(texts[FILE])["sources"]
-    _, within_range, relationships = source["tables"][0]["columns"][0]["data_tests"]
+    within_range, relationships = source["tables"][0]["columns"][0]["data_tests"]
     rows = {"feed": "visits", "event_time": "visited_on"}
     assert within_range["within_range"]["arguments"] == {"min": 1} | rows
     assert relationships["relationships"] == {
