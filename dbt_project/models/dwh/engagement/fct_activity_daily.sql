@@ -13,31 +13,28 @@ activity as (
     select
         occurred_date,
         slice_key,
-        event_type,
+        coalesce(event_type, '(none)') as event_type,
         count(*) as event_count,
         cast(coalesce(sum(duration_microseconds), 0) as bigint) as duration_microseconds
     from events
     {% if is_incremental() %}
         where occurred_date in ({{ changed_days(event_feeds()) }})
     {% endif %}
-    group by occurred_date, slice_key, event_type
+    group by occurred_date, slice_key, coalesce(event_type, '(none)')
 ),
 
 final as (
     select
         activity.occurred_date as activity_date,
         slices.product,
-        coalesce(activity.event_type, '(none)') as event_type,
+        activity.event_type,
         slices.country,
         slices.platform,
         slices.category,
-        cast(sum(activity.event_count) as bigint) as event_count,
-        cast(sum(activity.duration_microseconds) as bigint) as duration_microseconds
+        activity.event_count,
+        activity.duration_microseconds
     from activity
     inner join slices on activity.slice_key = slices.slice_key
-    group by
-        activity.occurred_date, slices.product, coalesce(activity.event_type, '(none)'),
-        slices.country, slices.platform, slices.category
 )
 
 select * from final

@@ -82,6 +82,7 @@ days_after as (
     select
         tracks.user_key,
         tracks.product,
+        tracks.first_date,
         bit_or({{ shifted_bits('user_slices.day_bits', steps) }}) as day_bits
     from tracks
     inner join {{ ref('int_engagement__user_slices') }} as user_slices
@@ -93,7 +94,7 @@ days_after as (
         on
             user_slices.slice_key = slices.slice_key
             and (tracks.product = 'all' or tracks.product = slices.product)
-    group by tracks.user_key, tracks.product
+    group by tracks.user_key, tracks.product, tracks.first_date
 ),
 
 -- put together by key, not joined: the planner takes the users of a day for a handful and would compare each with all
@@ -102,34 +103,23 @@ parts as (
         user_key,
         product,
         first_date,
+        cast(day_bits as integer) as day_bits,
         cast(null as timestamptz) as first_at,
         cast(null as text) as country,
         cast(null as text) as platform,
-        cast(null as text) as utm_source,
-        cast(null as integer) as day_bits
-    from tracks
+        cast(null as text) as utm_source
+    from days_after
     union all
     select
         user_key,
         product,
         cast(null as date) as first_date,
+        cast(null as integer) as day_bits,
         first_at,
         country,
         platform,
-        utm_source,
-        cast(null as integer) as day_bits
+        utm_source
     from firsts
-    union all
-    select
-        user_key,
-        product,
-        cast(null as date) as first_date,
-        cast(null as timestamptz) as first_at,
-        cast(null as text) as country,
-        cast(null as text) as platform,
-        cast(null as text) as utm_source,
-        cast(day_bits as integer) as day_bits
-    from days_after
 ),
 
 final as (
