@@ -8,11 +8,13 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, Response, ViewportSize, sync_playwright
 
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 DRAWN = """
 () => document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     && !document.querySelector('[data-testid="stSkeleton"]')
@@ -41,16 +43,21 @@ class Reader:
     """A tab, and everything that went wrong in it."""
 
     def __init__(
-        self, browser: Browser, address: str, *, scheme: str = "light", login: tuple[str, str] | None = None
+        self,
+        browser: Browser,
+        address: str,
+        *,
+        scheme: Literal["light", "dark"] = "light",
+        login: tuple[str, str] | None = None,
     ) -> None:
         """With a login the certificate is taken as it is."""
         self.address = address
-        credentials = {"username": login[0], "password": login[1]} if login else None
+        credentials: HttpCredentials | None = {"username": login[0], "password": login[1]} if login else None
         context = browser.new_context(
-            viewport=DESK,  # type: ignore[arg-type]
-            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport=DESK,
+            color_scheme=scheme,
             accept_downloads=True,
-            http_credentials=credentials,  # type: ignore[arg-type]
+            http_credentials=credentials,
             ignore_https_errors=login is not None,
         )
         self.page: Page = context.new_page()
@@ -62,7 +69,7 @@ class Reader:
 
     def open(self, parameters: Mapping[str, str]) -> None:
         """Go to an address and wait until everything is drawn."""
-        self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
+        self.page.set_viewport_size(DESK)
         self.page.goto(f"{self.address}/?{urllib.parse.urlencode(parameters)}")
         self.drawn()
 
@@ -70,13 +77,13 @@ class Reader:
         """Wait until the page is at rest."""
         self.page.wait_for_function(DRAWN, timeout=60_000)
 
-    def fits(self, size: dict[str, int], picture: Path | None = None) -> bool:
+    def fits(self, size: ViewportSize, picture: Path | None = None) -> bool:
         """Whether nothing is wider than a screen; a picture of the whole page is for those who ask for it."""
-        self.page.set_viewport_size(size)  # type: ignore[arg-type]
+        self.page.set_viewport_size(size)
         self.page.wait_for_timeout(100)  # figures take their new width
         if picture is not None:
-            tall = {**size, "height": max(size["height"], self.page.evaluate(HEIGHT))}
-            self.page.set_viewport_size(tall)  # type: ignore[arg-type]
+            tall: ViewportSize = {"width": size["width"], "height": max(size["height"], self.page.evaluate(HEIGHT))}
+            self.page.set_viewport_size(tall)
             self.page.wait_for_timeout(500)
             self.page.screenshot(path=picture)
         return int(self.page.evaluate(OVERFLOW)) <= 0
