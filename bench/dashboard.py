@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 PLOTS = "[...document.querySelectorAll('.stPlotlyChart .main-svg')].map(each => each.innerHTML).join()"
-# the address changes at once, the charts when their rows are there
-CHANGED = f"before => {PLOTS} !== before && ({DRAWN.strip()})()"
+# the address changes at once, the charts when their rows are there; they are compared only when the page is at rest:
+# writing them out at every frame would be most of what is measured
+CHANGED = f"before => ({DRAWN.strip()})() && {PLOTS} !== before"
 # page and a filter that applies to it
 CHANGES = (
     ({"page": "Overview"}, "Product"),

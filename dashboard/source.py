@@ -121,12 +121,13 @@ def publication() -> Publication:
     return Publication(*newest) if newest else Publication(0, None, None, {})
 
 
-@st.cache_data(show_spinner=False, max_entries=KEPT_RESULTS)
+# Rows cannot be changed, so what is kept is handed out itself; st.cache_data would write and read a copy at each use.
+@st.cache_resource(show_spinner=False, max_entries=KEPT_RESULTS)
 def _kept(conninfo: str, version: str, statement: LiteralString, parameters: dict[str, Any]) -> Rows:
     return _ask(conninfo, statement, parameters)
 
 
-@st.cache_data(show_spinner=False, max_entries=KEPT_RESULTS, ttl=OPERATIONS_SECONDS)
+@st.cache_resource(show_spinner=False, max_entries=KEPT_RESULTS, ttl=OPERATIONS_SECONDS)
 def _kept_briefly(conninfo: str, statement: LiteralString, parameters: dict[str, Any]) -> Rows:
     return _ask(conninfo, statement, parameters)
 
@@ -138,9 +139,14 @@ def fetch(query: Query, parameters: dict[str, Any], published: Publication) -> R
     return _kept(_conninfo(), published.version, query.sql, parameters)
 
 
-def comments(published: Publication) -> dict[str, dict[str, str]]:
+def comments(published: Publication) -> Mapping[str, Mapping[str, str]]:
     """Mart → column → description, as dbt wrote them into the database; the column "" is the mart itself."""
+    return _comments(_conninfo(), published.version)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _comments(conninfo: str, version: str) -> Mapping[str, Mapping[str, str]]:
     described: dict[str, dict[str, str]] = {}
-    for mart, column, text in _kept(_conninfo(), published.version, COMMENTS, {}).records:
+    for mart, column, text in _kept(conninfo, version, COMMENTS, {}).records:
         described.setdefault(mart, {})[column] = text
     return described

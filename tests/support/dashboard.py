@@ -106,7 +106,6 @@ def reading(pipeline: Pipeline, monkeypatch: Any) -> Iterator[Any]:
     finally:
         source._pool(source._conninfo()).close()
         st.cache_resource.clear()
-        st.cache_data.clear()
 
 
 def _decoded(value: dict[str, Any]) -> Any:
