@@ -37,6 +37,8 @@
             from {{ lives }} as lives
             left join {{ recent }} as recent
                 on lives.user_key = recent.user_key and lives.product = recent.product
+            {{ computed_once() }}
         ) as features
+        {{ computed_once() }}
     ) as scores
 {% endmacro %}

@@ -5,10 +5,9 @@
 ) }}
 -- Grain: one row per calendar month, user and product with at least one event.
 -- Changed months are built anew whole: reading them is faster than looking up the users of a day, who are the busiest.
-with final as (
+with months as (
     select
-        'month' as period_type,
-        user_slices.month_start as period_start,
+        user_slices.month_start,
         user_slices.user_key,
         slices.product,
         cast(sum(user_slices.event_count) as bigint) as event_count
@@ -18,6 +17,17 @@ with final as (
         where user_slices.month_start in ({{ periods_of('month', pending_days(event_feeds())) }})
     {% endif %}
     group by user_slices.month_start, user_slices.user_key, slices.product
+),
+
+final as (
+    select
+        'month' as period_type,
+        month_start as period_start,
+        user_key,
+        product,
+        product = min(product) over (partition by month_start, user_key) as is_first_product,
+        event_count
+    from months
 )
 
 select * from final

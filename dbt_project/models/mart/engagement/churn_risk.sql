@@ -1,12 +1,25 @@
 -- Grain: one row per identity, user and product that the user ever had (and `all`), as of the newest day. See
 -- docs/metrics.md#churn-risk.
-with tracks as (
-    select
-        *,
-        -- the row of all products is none of them
-        count(*) over (partition by user_key) - 1 as product_count
-    from {{ ref('int_engagement__user_tracks') }}
+with all_tracks as (
+    select * from {{ ref('int_engagement__user_tracks') }}
     where country = 'all'
+),
+
+product_counts as (
+    select
+        user_key,
+        -- the row of all products is none of them
+        count(*) - 1 as product_count
+    from all_tracks
+    group by user_key
+),
+
+tracks as (
+    select
+        all_tracks.*,
+        product_counts.product_count
+    from all_tracks
+    inner join product_counts on all_tracks.user_key = product_counts.user_key
 ),
 
 recent as (select * from {{ ref('int_engagement__recent_activity') }}),

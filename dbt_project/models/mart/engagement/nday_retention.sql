@@ -1,6 +1,6 @@
 -- Grain: one row per month of the first day, product (or `all`), segment, day number and way of counting; the total has
 -- every month of the span. See docs/metrics.md#n-day-retention.
--- What became of a user is a few bits: users with the same bits are counted together, by segment, before any of them is
+-- What became of a user is a few bits: users with the same bits are counted together, by segment, before these are
 -- looked at.
 {% set segments = ['country', 'platform', 'channel', 'age_group', 'gender', 'user_segment'] %}
 {% set types = ['on_day', 'on_or_after', 'bracket'] %}
@@ -26,14 +26,6 @@ users as (
     from {{ ref('int_engagement__nday_outcomes') }}
 ),
 
-groups as (
-    select
-        *,
-        count(*) as user_count
-    from users
-    group by {{ (['cohort_month', 'product', 'outcome'] + segments) | join(', ') }}
-),
-
 counts as (
     select
         cohort_month,
@@ -46,8 +38,8 @@ counts as (
         end as segment_type,
         coalesce({{ segments | join(', ') }}, 'all') as segment_value,
         outcome,
-        sum(user_count) as user_count
-    from groups
+        count(*) as user_count
+    from users
     group by
         grouping sets (
             {% for segment in segments %}

@@ -8,52 +8,82 @@ with active as (
     where period_type = 'month' and category = 'all'
 ),
 
-accounts as (
+current_accounts as (
     select
+        user_keys.user_key,
         {% for column in attributes %}
-            dim_app_users.{{ column }},
+            coalesce(dim_app_users.{{ column }}, '(none)') as {{ column }}{{ ',' if not loop.last }}
         {% endfor %}
-        user_keys.user_key
     from {{ ref('dim_app_users') }} as dim_app_users
     inner join {{ ref('int_engagement__user_keys') }} as user_keys
         on dim_app_users.identity = user_keys.identity and dim_app_users.user_id = user_keys.user_id
     where dim_app_users.is_current
 ),
 
+-- users by all attributes together, of which there are few, so that their many months are grouped by a number
+accounts as (
+    select
+        user_key,
+        {% for column in attributes %}
+            {{ column }},
+        {% endfor %}
+        dense_rank() over (order by {{ attributes | join(', ') }}) as combination_key
+    from current_accounts
+),
+
+attribute_sets as (
+    select
+        combination_key,
+        {% for column in attributes %}
+            min({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from accounts
+    group by combination_key
+),
+
 user_months as (
     select
+        months.period_start,
+        months.product,
+        accounts.combination_key,
+        count(*) as user_count,
+        count(case when months.is_first_product then 1 end) as total_user_count,
+        sum(months.event_count) as event_count
+    from {{ ref('int_engagement__user_months') }} as months
+    left join accounts on months.user_key = accounts.user_key
+    group by months.period_start, months.product, accounts.combination_key
+),
+
+of_products_and_all as (
+    select
         period_start,
-        user_key,
         product,
+        combination_key,
+        user_count,
         event_count
-    from {{ ref('int_engagement__user_months') }}
+    from user_months
     union all
     select
         period_start,
-        user_key,
         'all' as product,
+        combination_key,
+        sum(total_user_count) as user_count,
         sum(event_count) as event_count
-    from {{ ref('int_engagement__user_months') }}
-    group by period_start, user_key
+    from user_months
+    group by period_start, combination_key
 ),
 
--- by all attributes together first: the users of a month are many, these are few
 combinations as (
     select
-        user_months.period_start,
-        user_months.product,
+        counted.period_start,
+        counted.product,
         {% for column in attributes %}
-            coalesce(accounts.{{ column }}, '(none)') as {{ column }},
+            coalesce(attribute_sets.{{ column }}, '(none)') as {{ column }},
         {% endfor %}
-        count(*) as user_count,
-        sum(user_months.event_count) as event_count
-    from user_months
-    left join accounts on user_months.user_key = accounts.user_key
-    group by
-        {% for column in attributes %}
-            coalesce(accounts.{{ column }}, '(none)'),
-        {% endfor %}
-        user_months.period_start, user_months.product
+        counted.user_count,
+        counted.event_count
+    from of_products_and_all as counted
+    left join attribute_sets on counted.combination_key = attribute_sets.combination_key
 ),
 
 known as (
