@@ -10,10 +10,10 @@ with active as (
 
 current_accounts as (
     select
-        user_keys.user_key,
         {% for column in attributes %}
-            coalesce(dim_app_users.{{ column }}, '(none)') as {{ column }}{{ ',' if not loop.last }}
+            coalesce(dim_app_users.{{ column }}, '(none)') as {{ column }},
         {% endfor %}
+        user_keys.user_key
     from {{ ref('dim_app_users') }} as dim_app_users
     inner join {{ ref('int_engagement__user_keys') }} as user_keys
         on dim_app_users.identity = user_keys.identity and dim_app_users.user_id = user_keys.user_id
@@ -33,10 +33,10 @@ accounts as (
 
 attribute_sets as (
     select
-        combination_key,
         {% for column in attributes %}
-            min({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+            min({{ column }}) as {{ column }},
         {% endfor %}
+        combination_key
     from accounts
     group by combination_key
 ),
