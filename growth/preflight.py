@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import stat
 import sys
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,10 @@ DEFAULTS = {
     "AIRFLOW_DB_PASSWORD": "airflow",
     "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only-never-on-an-open-address",
     "AIRFLOW_FERNET_KEY": "Z3Jvd3RoLWRldmVsb3BtZW50LWtleS0zMi1ieXRlcyE=",
+    "REDIS_PASSWORD": "redis",
 }
+WORKERS_ONLY = ("REDIS_PASSWORD",)
+LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
 MOUNTED = ("dags", "dbt_project", "docker/web", "ingest/feeds", "landing")
 
 
@@ -32,7 +36,45 @@ def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
     """Variables that keep their default although BIND_ADDRESS lets other machines in."""
     if _is_loopback(environment.get("BIND_ADDRESS") or "127.0.0.1"):
         return []
-    return [name for name, default in DEFAULTS.items() if environment.get(name, default) in ("", default)]
+    left = [name for name, default in DEFAULTS.items() if environment.get(name, default) in ("", default)]
+    return [name for name in left if name not in WORKERS_ONLY or _executor(environment) == CELERY]
+
+
+def executor_without_workers(environment: Mapping[str, str], has_broker: bool) -> str:
+    """Why the tasks would find no worker, or workers no task; empty where executor and profile fit.
+
+    Args:
+        environment: says the executor.
+        has_broker: whether the profile celery is on: its broker runs.
+    """
+    executor = _executor(environment)
+    if executor not in (LOCAL, CELERY):
+        return f"AIRFLOW_EXECUTOR={executor} is not supported: {LOCAL} or {CELERY}."
+    if executor == CELERY and not has_broker:
+        return (
+            f"AIRFLOW_EXECUTOR={CELERY}, but the profile celery is off: no worker would run a task. Add celery to "
+            "COMPOSE_PROFILES in .env, or start with `docker compose --profile celery up`; or unset AIRFLOW_EXECUTOR."
+        )
+    if executor == LOCAL and has_broker:
+        return (
+            "The profile celery is on, or its containers still run, but no task would reach a worker: set "
+            f"AIRFLOW_EXECUTOR={CELERY} in .env. To go back to {LOCAL}, take celery out of COMPOSE_PROFILES and stop "
+            "its containers first: `docker compose --profile celery --profile flower down`."
+        )
+    return ""
+
+
+def has_broker() -> bool:
+    """Whether the service ``redis`` runs beside this one."""
+    try:
+        socket.create_connection(("redis", 6379), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+def _executor(environment: Mapping[str, str]) -> str:
+    return environment.get("AIRFLOW__CORE__EXECUTOR") or LOCAL
 
 
 def unreadable(folders: Iterable[Path], user_id: int) -> list[Path]:
@@ -64,6 +106,8 @@ def main() -> int:
             f"BIND_ADDRESS={os.environ['BIND_ADDRESS']} lets other machines in, but these still have their "
             f"development defaults: {', '.join(defaults)}. Set them in .env (.env.example says how)."
         )
+    if mismatch := executor_without_workers(os.environ, has_broker()):
+        faults.append(mismatch)
     user_id = int(os.environ.get("AIRFLOW_UID") or 50000)
     if closed := unreadable((PROJECT_ROOT / name for name in MOUNTED), user_id):
         names = " ".join(str(folder.relative_to(PROJECT_ROOT)) for folder in closed)

@@ -46,6 +46,9 @@ build python:3.13-slim-trixie python &
 python_build=$!
 build nginx:1.28-alpine nginx &
 nginx_build=$!
+build redis:8.0-alpine redis &
+redis_build=$!
 build postgres:17 postgres
 wait "$python_build"
 wait "$nginx_build"
+wait "$redis_build"

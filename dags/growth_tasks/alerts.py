@@ -14,7 +14,15 @@ from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, get_curr
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from growth.alerts.settings import hours
-from growth_tasks.steps import IS_TEST_RUN, MARTS, RETRY_LOST_CONNECTIONS, ConnectionLost, fail_for_good, warehouse
+from growth_tasks.steps import (
+    DBT_QUEUE,
+    IS_TEST_RUN,
+    MARTS,
+    RETRY_LOST_CONNECTIONS,
+    ConnectionLost,
+    fail_for_good,
+    warehouse,
+)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +68,7 @@ def forget_failure(context: Any) -> None:
 
 
 # for default_args of a DAG: of its tasks
-TELL = {**RETRY_LOST_CONNECTIONS, "on_failure_callback": [TellFailure()], "on_success_callback": [forget_failure]}
+TELL = {**RETRY_LOST_CONNECTIONS, "queue": DBT_QUEUE, "on_failure_callback": [TellFailure()], "on_success_callback": [forget_failure]}
 
 
 def tell_red_run(context: Any) -> None:

@@ -38,6 +38,11 @@ class ConnectionLost(Exception):
     """The warehouse could not be reached: the one failure that another try can mend."""
 
 
+# Queues of the workers (docs/workers.md); without workers they mean nothing. DBT_QUEUE's tasks share a disk, and are the
+# default of both DAGs; those of LOAD_QUEUE need the landing folder only.
+LOAD_QUEUE = "load"
+DBT_QUEUE = "dbt"
+
 # How often a run that waits for another one looks again.
 TURN_SECONDS = 20
 IS_TEST_RUN = sys.argv[1:3] == ["dags", "test"]
@@ -70,7 +75,7 @@ def load_feeds() -> Any:
     return load_feed.expand(feed=select_feeds())
 
 
-@task.sensor(mode="reschedule", poke_interval=TURN_SECONDS)
+@task.sensor(mode="reschedule", poke_interval=TURN_SECONDS, queue=LOAD_QUEUE)
 @fail_for_good
 def select_feeds() -> PokeReturnValue:
     """Prepare the warehouse, wait until no other run is going on, and name the feeds to load.
@@ -106,7 +111,7 @@ def select_feeds() -> PokeReturnValue:
     return PokeReturnValue(is_done=True, xcom_value=list(wanted))
 
 
-@task(map_index_template="{{ feed_name }}")
+@task(map_index_template="{{ feed_name }}", queue=LOAD_QUEUE)
 @fail_for_good
 def load_feed(feed: str) -> None:
     """Load the new files of a feed into raw; files that are refused fail the task, the others stay."""
@@ -168,12 +173,19 @@ def publish_marts() -> dict[str, int]:
 
 
 def warehouse() -> Warehouse:
-    """The warehouse that the Airflow connection of that name points to, roles and passwords from the environment."""
+    """The warehouse that the Airflow connection of that name points to.
+
+    Passwords come from there, too (its own, and those of other roles in its extra), else from the environment.
+    """
     from growth.settings import Warehouse
 
     connection = Connection.get("warehouse")
     at = Warehouse.at(connection.host or "127.0.0.1", connection.port or 5432)
-    return replace(at, database=connection.schema or at.database)
+    given = {role: connection.extra_dejson.get(f"{role}_password") for role in at.passwords}
+    if connection.login in given:
+        given[connection.login] = connection.password
+    passwords = {**at.passwords, **{role: password for role, password in given.items() if password}}
+    return replace(at, database=connection.schema or at.database, passwords=passwords)
 
 
 def _domains() -> list[str]:

@@ -45,9 +45,9 @@ def run(command: list[str], **variables: str) -> None:
         sys.exit(code)
 
 
-def connection_file() -> str:
-    """The connection ``warehouse`` as a file to import."""
-    connection = {
+def connection() -> dict[str, object]:
+    """The connection ``warehouse``."""
+    return {
         "conn_type": "postgres",
         "description": "The warehouse that growth_daily works on",
         "host": os.environ["WAREHOUSE_HOST"],
@@ -56,9 +56,6 @@ def connection_file() -> str:
         "login": "transform",
         "password": os.environ["WAREHOUSE_TRANSFORM_PASSWORD"],
     }
-    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump({"warehouse": connection}, file)
-    return file.name
 
 
 def main() -> None:
@@ -67,8 +64,7 @@ def main() -> None:
     leave_default("airflow-db", "airflow", "AIRFLOW_DB_PASSWORD")
     run(["growth", "init"])
     reports.write_index()
-    connection = connection_file()
-    fernet_key = os.environ["AIRFLOW__CORE__FERNET_KEY"]
+    fernet_key = os.environ["AIRFLOW_FERNET_KEY"]
     commands = [["db", "migrate"], ["users", "create", *LOGIN, *NAMES, "--role", "Admin"]]
     if fernet_key != DEFAULTS["AIRFLOW_FERNET_KEY"]:
         fernet_key += f",{DEFAULTS['AIRFLOW_FERNET_KEY']}"  # read with either, write with the first
@@ -76,11 +72,15 @@ def main() -> None:
     if os.environ["AIRFLOW_PASSWORD"] != DEFAULTS["AIRFLOW_PASSWORD"]:
         # a password set in .env holds at each start; the default leaves one alone that was changed in the web interface
         commands += [["users", "reset-password", *LOGIN]]
-    commands += [["connections", "import", "--overwrite", connection], ["dags", "reserialize"]]
-    # in one process: each start of Airflow takes seconds
-    words = [word for command in commands for word in (":::", *command)][1:]
-    run([sys.executable, "-m", "embedded.airflow_main", *words], AIRFLOW__CORE__FERNET_KEY=fernet_key)
-    os.unlink(connection)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        if not os.environ.get("AIRFLOW__SECRETS__BACKEND"):  # else the connection is there (docs/secrets.md)
+            json.dump({"warehouse": connection()}, file)
+            file.flush()
+            commands += [["connections", "import", "--overwrite", file.name]]
+        commands += [["dags", "reserialize"]]
+        # in one process: each start of Airflow takes seconds
+        words = [word for command in commands for word in (":::", *command)][1:]
+        run([sys.executable, "-m", "embedded.airflow_main", *words], AIRFLOW__CORE__FERNET_KEY=fernet_key)
 
 
 if __name__ == "__main__":
