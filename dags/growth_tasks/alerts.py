@@ -68,7 +68,12 @@ def forget_failure(context: Any) -> None:
 
 
 # for default_args of a DAG: of its tasks
-TELL = {**RETRY_LOST_CONNECTIONS, "queue": DBT_QUEUE, "on_failure_callback": [TellFailure()], "on_success_callback": [forget_failure]}
+TELL = {
+    **RETRY_LOST_CONNECTIONS,
+    "queue": DBT_QUEUE,
+    "on_failure_callback": [TellFailure()],
+    "on_success_callback": [forget_failure],
+}
 
 
 def tell_red_run(context: Any) -> None:

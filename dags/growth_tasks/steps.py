@@ -38,8 +38,8 @@ class ConnectionLost(Exception):
     """The warehouse could not be reached: the one failure that another try can mend."""
 
 
-# Queues of the workers (docs/workers.md); without workers they mean nothing. DBT_QUEUE's tasks share a disk, and are the
-# default of both DAGs; those of LOAD_QUEUE need the landing folder only.
+# Queues of the workers (docs/workers.md); without workers they mean nothing. Tasks of DBT_QUEUE, the default of both
+# DAGs, share a disk; those of LOAD_QUEUE need the landing folder only.
 LOAD_QUEUE = "load"
 DBT_QUEUE = "dbt"
 
