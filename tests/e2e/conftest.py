@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
-from support.compose import missing_engine
+from support.compose import OWNER, Stack, compose_stack, copy_checkout, missing_engine, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,25 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
             reporter.flush()
 
     return write
+
+
+@pytest.fixture(scope="session")
+def stack(
+    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None]
+) -> Iterator[Stack]:
+    """The stack of the modules test_compose and then test_compose_celery, whose tests follow one another on it."""
+    folder = copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
+    with compose_stack(folder, "e2e") as stack:
+        begin = time.monotonic()
+        stack.compose("build")
+        tell(f"image built in {time.monotonic() - begin:.0f} s")
+        tell(f"stack healthy in {stack.up():.0f} s")
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def first_run(stack: Stack, tell: Callable[[str], None]) -> str:
+    """The run that nobody triggered."""
+    run = wait_for(stack.runs, 60)[0]
+    tell(f"first run finished {stack.finish(run['dag_run_id']):.0f} s after the stack was healthy")
+    return str(run["dag_run_id"])

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import os
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from support import sharing
 from support.browser import Reader, chromium
-from support.compose import DAG, Stack, compose_stack, copy_checkout, wait_for
+from support.compose import DAG, KILL_ALL, OWNER, Stack, marts, random_secrets, wait_for
 
-from growth.preflight import DEFAULTS
-
-OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
-MARTS = {
-    "channel_attribution": "select * from mart.channel_attribution order by 1, 2, 3",
-    "channel_conversion": "select * from mart.channel_conversion order by 1",
-    "acquisition_daily": "select * from mart.acquisition_daily order by 1, 2",
-}
-# all but pid 1, which a signal from inside does not reach, and this process; pid 1 then ends by itself
-KILL_ALL = """
-import os, signal
-for name in os.listdir("/proc"):
-    if name.isdigit() and int(name) not in (1, os.getpid()):
-        os.kill(int(name), signal.SIGKILL)
-"""
 
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
-
-
-def marts(stack: Stack) -> dict[str, list[str]]:
-    with stack.connect("analyst") as conn:
-        return {name: [str(row) for row in conn.execute(query.encode())] for name, query in MARTS.items()}
-
-
-@pytest.fixture(scope="module")
-def stack(
-    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None]
-) -> Iterator[Stack]:
-    folder = copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
-    with compose_stack(folder, "e2e") as stack:
-        begin = time.monotonic()
-        stack.compose("build")
-        tell(f"image built in {time.monotonic() - begin:.0f} s")
-        tell(f"stack healthy in {stack.up():.0f} s")
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def first_run(stack: Stack, tell: Callable[[str], None]) -> str:
-    """The run that nobody triggered."""
-    run = wait_for(stack.runs, 60)[0]
-    tell(f"first run finished {stack.finish(run['dag_run_id']):.0f} s after the stack was healthy")
-    return str(run["dag_run_id"])
 
 
 def test_the_first_run_starts_by_itself_on_sample_data(stack: Stack, first_run: str) -> None:
@@ -261,9 +217,7 @@ def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack
 
 def test_passwords_set_later_replace_the_defaults_before_the_stack_is_published(stack: Stack, first_run: str) -> None:
     before = marts(stack)
-    own = {name: f"{name.lower().replace('_', '-')}-of-our-own" for name in DEFAULTS}
-    own["AIRFLOW_SECRET_KEY"] *= 3
-    own["AIRFLOW_FERNET_KEY"] = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    own = random_secrets()
     stack.set(BIND_ADDRESS="0.0.0.0", **own)
     stack.up()
     assert marts(stack) == before
@@ -274,3 +228,4 @@ def test_passwords_set_later_replace_the_defaults_before_the_stack_is_published(
     stack.set(AIRFLOW_PASSWORD="airflow")
     with pytest.raises(AssertionError, match="/auth/token: 401"):
         stack.runs()
+    stack.set(AIRFLOW_PASSWORD=own["AIRFLOW_PASSWORD"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -18,6 +20,8 @@ from typing import Any
 
 import psycopg
 
+from growth.preflight import DEFAULTS
+
 ROOT = Path(__file__).resolve().parents[2]
 # an older client without plug-ins may come first in PATH
 DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
@@ -26,6 +30,19 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 HEALTHY_SECONDS = 300
 DAG = "growth_daily"
+OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
+MARTS = {
+    "channel_attribution": "select * from mart.channel_attribution order by 1, 2, 3",
+    "channel_conversion": "select * from mart.channel_conversion order by 1",
+    "acquisition_daily": "select * from mart.acquisition_daily order by 1, 2",
+}
+# all but pid 1, which a signal from inside does not reach, and this process; pid 1 then ends by itself
+KILL_ALL = """
+import os, signal
+for name in os.listdir("/proc"):
+    if name.isdigit() and int(name) not in (1, os.getpid()):
+        os.kill(int(name), signal.SIGKILL)
+"""
 
 
 def missing_engine() -> str:
@@ -81,6 +98,7 @@ class Stack:
     reports_port: int = field(default_factory=free_port)
     dashboard_port: int = field(default_factory=free_port)
     shared_port: int = field(default_factory=free_port)
+    flower_port: int = field(default_factory=free_port)
     _token: str = ""
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -92,6 +110,7 @@ class Stack:
             "REPORTS_PORT": str(self.reports_port),
             "DASHBOARD_PORT": str(self.dashboard_port),
             "SHARED_PORT": str(self.shared_port),
+            "FLOWER_PORT": str(self.flower_port),
         }
         done = subprocess.run(
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],
@@ -152,8 +171,11 @@ class Stack:
 
     def tasks(self, run_id: str) -> dict[str, str | None]:
         """State of each task of a run; of a mapped task the last one listed."""
-        answer = self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")
-        return {task["task_id"]: task["state"] for task in answer["task_instances"]}
+        return {task["task_id"]: task["state"] for task in self.task_instances(run_id)}
+
+    def task_instances(self, run_id: str) -> list[dict[str, Any]]:
+        """Everything that Airflow knows of the tasks of a run."""
+        return list(self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"])
 
     def finish(self, run_id: str, timeout_seconds: float = 240) -> float:
         """Wait until a run succeeds; returns how many seconds that took from now.
@@ -192,6 +214,18 @@ class Stack:
         """Change the environment for the commands that follow, and log in anew."""
         self.variables.update(variables)
         self._token = ""
+
+
+def marts(stack: Stack) -> dict[str, list[str]]:
+    """What is published, row by row."""
+    with stack.connect("analyst") as conn:
+        return {name: [str(row) for row in conn.execute(query.encode())] for name, query in MARTS.items()}
+
+
+def random_secrets() -> dict[str, str]:
+    """A value of its own for every secret of the stack that has a default, found nowhere by chance."""
+    values = {name: secrets.token_urlsafe(48) for name in DEFAULTS}
+    return values | {"AIRFLOW_FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode()}
 
 
 @contextmanager

@@ -1,0 +1,188 @@
+"""The stack of test_compose on workers, with its secrets in files and its connection in a secrets backend."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from support.compose import DAG, DOCKER, KILL_ALL, Stack, marts, random_secrets, wait_for
+
+from growth.preflight import DEFAULTS
+
+pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
+
+BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+# the example of docs/secrets.md
+CONNECTION_FILE = """
+secrets:
+  connections: {file: secrets/connections.json}
+services:
+  airflow-scheduler: &connections {secrets: [connections]}
+  airflow-dag-processor: *connections
+  airflow-worker: *connections
+"""
+
+
+@pytest.fixture(scope="module")
+def workers(stack: Stack, first_run: str, tell: Callable[[str], None]) -> Iterator[Stack]:
+    """The stack with two workers and Flower; nothing of it is left behind."""
+    values = random_secrets() | {name: value for name, value in stack.variables.items() if name in DEFAULTS}
+    folder = stack.folder / "secrets"
+    folder.mkdir()
+    for name, value in values.items():
+        (folder / name.lower()).write_text(value + "\n")
+    connection = {"conn_type": "postgres", "host": "warehouse", "port": 5432, "schema": "growth"}
+    passwords = {
+        f"{role}_password": values[f"WAREHOUSE_{name}"]
+        for role, name in (("growth", "PASSWORD"), ("ingest", "INGEST_PASSWORD"))
+    }
+    login = {"login": "transform", "password": values["WAREHOUSE_TRANSFORM_PASSWORD"], "extra": passwords}
+    (folder / "connections.json").write_text(json.dumps({"warehouse": connection | login}))
+    (stack.folder / "connections.yml").write_text(CONNECTION_FILE)
+    files = ("docker-compose.yml", "docker-compose.secrets.yml", "connections.yml")
+    stack.set(
+        **values,
+        AIRFLOW_EXECUTOR="CeleryExecutor",
+        AIRFLOW_SECRETS_BACKEND=BACKEND,
+        AIRFLOW_SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": "/run/secrets/connections"}),
+        COMPOSE_FILE=":".join(files),
+    )
+    yield stack
+    stack.compose("down", "--volumes", "--timeout", "5")
+    shutil.rmtree(folder)
+
+
+def test_without_the_profile_nothing_starts(workers: Stack) -> None:
+    workers.set(COMPOSE_PROFILES="")
+    asked = workers.compose("run", "--rm", "--no-deps", "preflight", check=False)
+    assert asked.returncode == 1
+    assert "but the profile celery is off" in asked.stdout
+
+
+def test_killed_workers_change_nothing(workers: Stack, tell: Callable[[str], None]) -> None:
+    """One worker dies in the middle of a load, and one in the middle of dwh; nobody lends a hand."""
+    before = marts(workers)
+    workers.set(COMPOSE_PROFILES="celery,flower")
+    tell(f"stack with two workers healthy in {workers.up():.0f} s")
+    forgotten = "delete from connection where conn_id = 'warehouse'"
+    workers.compose("exec", "-T", "airflow-db", "psql", "-U", "airflow", "-c", forgotten)
+    # copies of rows count once, so the marts stay as they are while every layer of sessions has work
+    landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[-1]
+    shutil.copy2(landed, landed.with_name("again.csv"))
+
+    with held(workers, "raw.sessions"):
+        run_id = workers.trigger()
+        first = kill_worker_that_waits(workers, run_id, "ingest", "load_feed")
+    with held(workers, "dwh.fct_sessions"):
+        second = kill_worker_that_waits(workers, run_id, "transform", "run_dwh")
+    tell(f"run finished {workers.finish(run_id, 400):.0f} s after its second worker was killed")
+
+    assert marts(workers) == before
+    instances = workers.task_instances(run_id)
+    tries = {task["task_id"]: task["try_number"] for task in instances if task["try_number"] > 1}
+    assert tries == {"load_feed": 2, "run_dwh": 2}
+    assert {task["queue"] for task in instances if task["task_id"] == "load_feed"} == {"load"}
+    assert {task["queue"] for task in instances if task["task_id"].startswith(("gate", "run"))} == {"dbt"}
+    hosts = {task["hostname"] for task in instances if task["hostname"]} | {first, second}
+    assert hosts <= {container["Config"]["Hostname"] for container in containers(workers, "airflow-worker")}
+    assert len({task["hostname"] for task in instances if task["task_id"] == "load_feed"} | {first}) == 2
+    log = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/run_dwh/logs/1"
+    assert "fct_sessions" in json.dumps(workers.api("GET", log)), "the log of the try that was killed"
+
+
+def test_flower_asks_for_a_login(workers: Stack) -> None:
+    url = f"http://127.0.0.1:{workers.flower_port}/workers?json=1"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(url, timeout=20)
+    login = base64.b64encode(f"airflow:{workers.variables['AIRFLOW_PASSWORD']}".encode()).decode()
+    request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert len(json.load(answer)["data"]) == 2
+    bindings = workers.inspect("flower")["NetworkSettings"]["Ports"].values()
+    assert {each["HostIp"] for ports in bindings for each in ports or []} == {"127.0.0.1"}
+
+
+def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
+    """Logs, rendered templates, reports, databases, images: a value that is found was written down by somebody."""
+    values = {workers.variables[name]: name for name in DEFAULTS}
+    texts = {
+        "logs of the containers": workers.compose("logs", "--no-color").stdout,
+        "docker inspect": json.dumps(containers(workers)),
+        "docker history": docker("history", "--no-trunc", "growth-analytics"),
+        "Airflow's database": workers.compose("exec", "-T", "airflow-db", "pg_dump", "-U", "airflow", "airflow").stdout,
+        "warehouse": workers.compose(
+            "exec", "-T", "warehouse", "pg_dump", "-U", "growth", "-n", "mart", "growth"
+        ).stdout,
+    }
+    for where, known in {
+        "logs of the containers": "celery",
+        "docker inspect": "/run/secrets/",
+        "docker history": "requirements.lock",
+        "Airflow's database": "rendered_task_instance_fields",
+    }.items():
+        assert known in texts[where], f"{where} were not searched"
+    assert [(where, values[value]) for where, text in texts.items() for value in values if value in text] == []
+
+    # the image, and the volumes with the logs of tasks, what dbt rendered and the reports; not /run/secrets
+    [scheduler] = containers(workers, "airflow-scheduler")
+    assert files_with(scheduler, ["-- Grain: one row per"], "/var/lib/growth") != [], (
+        "compiled models were not searched"
+    )
+    assert files_with(scheduler, ["fct_sessions"], "/opt/airflow/logs") != [], "logs of tasks were not searched"
+    assert files_with(scheduler, list(values), "/etc /home /opt /srv /tmp /usr /var") == []
+
+
+@contextmanager
+def held(stack: Stack, table: str) -> Iterator[None]:
+    """Let whoever wants to write the table wait."""
+    with stack.connect("growth") as conn:
+        conn.execute(f"lock table {table} in share mode".encode())
+        yield
+
+
+def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str) -> str:
+    """Kill the worker whose task wants to write what is held; returns its name when its session has ended, too."""
+    waiting = f"select from pg_stat_activity where usename = '{role}' and wait_event_type = 'Lock'".encode()
+
+    def is_waiting(conn: psycopg.Connection) -> bool:
+        return conn.execute(waiting).fetchone() is not None
+
+    with stack.connect("growth") as conn:
+        conn.autocommit = True
+        wait_for(lambda: is_waiting(conn), 300)
+        [task] = [
+            each for each in stack.task_instances(run_id) if each["task_id"] == task_id and each["state"] == "running"
+        ]
+        [worker] = [
+            each for each in containers(stack, "airflow-worker") if each["Config"]["Hostname"] == task["hostname"]
+        ]
+        subprocess.run([DOCKER, "exec", worker["Id"], "python", "-c", KILL_ALL], check=False)
+        # the server notices within ten seconds that nobody listens, and gives up the dead session's locks
+        wait_for(lambda: not is_waiting(conn), 40)
+    wait_for(lambda: json.loads(docker("inspect", worker["Id"]))[0]["RestartCount"] > worker["RestartCount"], 60)
+    return str(task["hostname"])
+
+
+def containers(stack: Stack, *services: str) -> list[dict[str, Any]]:
+    names = stack.compose("ps", "--all", "--quiet", *services).stdout.split()
+    return list(json.loads(docker("inspect", *names)))
+
+
+def files_with(container: dict[str, Any], texts: list[str], folders: str) -> list[str]:
+    """The files of a container in which one of the texts stands."""
+    command = f"grep -rlF -f - {folders} 2>/dev/null || true"
+    return docker("exec", "-i", container["Id"], "sh", "-c", command, said="\n".join(texts)).split()
+
+
+def docker(*arguments: str, said: str | None = None, check: bool = True) -> str:
+    done = subprocess.run([DOCKER, *arguments], input=said, capture_output=True, text=True, check=check)
+    return done.stdout
