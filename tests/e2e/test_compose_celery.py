@@ -114,30 +114,30 @@ def test_flower_asks_for_a_login(workers: Stack) -> None:
 def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
     """Logs, rendered templates, reports, databases, images: a value that is found was written down by somebody."""
     values = {workers.variables[name]: name for name in DEFAULTS}
+    dump = {
+        "Airflow's database": ("airflow-db", "pg_dump", "-U", "airflow", "airflow"),
+        "published": ("warehouse", "pg_dump", "-U", "growth", "-n", "mart", "growth"),
+    }
     texts = {
         "logs of the containers": workers.compose("logs", "--no-color").stdout,
         "docker inspect": json.dumps(containers(workers)),
         "docker history": docker("history", "--no-trunc", "growth-analytics"),
-        "Airflow's database": workers.compose("exec", "-T", "airflow-db", "pg_dump", "-U", "airflow", "airflow").stdout,
-        "warehouse": workers.compose(
-            "exec", "-T", "warehouse", "pg_dump", "-U", "growth", "-n", "mart", "growth"
-        ).stdout,
+        **{name: workers.compose("exec", "-T", *command).stdout for name, command in dump.items()},
     }
     for where, known in {
         "logs of the containers": "celery",
         "docker inspect": "/run/secrets/",
         "docker history": "requirements.lock",
         "Airflow's database": "rendered_task_instance_fields",
+        "published": "mart.gate_results",
     }.items():
         assert known in texts[where], f"{where} were not searched"
     assert [(where, values[value]) for where, text in texts.items() for value in values if value in text] == []
 
     # the image, and the volumes with the logs of tasks, what dbt rendered and the reports; not /run/secrets
     [scheduler] = containers(workers, "airflow-scheduler")
-    assert files_with(scheduler, ["-- Grain: one row per"], "/var/lib/growth") != [], (
-        "compiled models were not searched"
-    )
-    assert files_with(scheduler, ["fct_sessions"], "/opt/airflow/logs") != [], "logs of tasks were not searched"
+    for known, folder in (("-- Grain: one row per", "/var/lib/growth"), ("fct_sessions", "/opt/airflow/logs")):
+        assert files_with(scheduler, [known], folder) != [], f"{folder} was not searched"
     assert files_with(scheduler, list(values), "/etc /home /opt /srv /tmp /usr /var") == []
 
 
