@@ -22,10 +22,12 @@ def in_address(name: str) -> str:
     return quote(secret(name), safe="")
 
 
+# another one for workers on another machine (docs/workers.md)
+DATABASE = os.environ.get("AIRFLOW_DB_ADDRESS") or "airflow-db"
 SETTINGS = {
     "secret-key": lambda: secret("AIRFLOW_SECRET_KEY"),
     "fernet-key": lambda: secret("AIRFLOW_FERNET_KEY"),
-    "database": lambda: f"postgresql+psycopg2://airflow:{in_address('AIRFLOW_DB_PASSWORD')}@airflow-db/airflow",
+    "database": lambda: f"postgresql+psycopg2://airflow:{in_address('AIRFLOW_DB_PASSWORD')}@{DATABASE}/airflow",
     "broker": lambda: f"redis://:{in_address('REDIS_PASSWORD')}@redis:6379/0",
     "flower": lambda: f"airflow:{secret('AIRFLOW_PASSWORD')}",
 }

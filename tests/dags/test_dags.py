@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,19 @@ def test_a_run_waits_for_its_turn_without_holding_a_worker(daily: Any) -> None:
     assert first.reschedule
 
 
+def test_tasks_go_to_the_queue_whose_workers_have_what_they_need(dag_bag: DagBag) -> None:
+    queues = {task.task_id: task.queue for dag in dag_bag.dags.values() for task in dag.tasks}
+    assert {task_id for task_id, queue in queues.items() if queue == "load"} == {"select_feeds", "load_feed"}
+    assert set(queues.values()) == {"load", "dbt"}
+
+
+def test_celery_and_its_provider_fit_together() -> None:
+    from airflow.executors.base_executor import BaseExecutor
+    from airflow.providers.celery.executors.celery_executor import CeleryExecutor
+
+    assert issubclass(CeleryExecutor, BaseExecutor)
+
+
 def test_nothing_runs_after_a_failure_or_a_skip(daily: Any) -> None:
     assert {task.trigger_rule.value for task in daily.tasks if not task.is_teardown} == {"all_success"}
 
@@ -109,6 +123,29 @@ def test_data_quality_runs_after_a_publication_and_each_morning(dag_bag: DagBag,
     assert {task.task_id: task.upstream_task_ids for task in quality.tasks} == {
         "tell_late_feeds": set(),
         "tell_warnings": set(),
+    }
+
+
+def test_the_connection_and_its_passwords_may_come_from_a_secrets_backend(
+    dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from growth_tasks.steps import warehouse
+
+    file = tmp_path / "connections.json"
+    connection = {"conn_type": "postgres", "host": "in-a-vault", "port": 5439, "schema": "marts", "login": "transform"}
+    passwords = {"password": "of transform", "extra": {"ingest_password": "of ingest"}}
+    file.write_text(json.dumps({"warehouse": {**connection, **passwords}}))
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(file)}))
+    monkeypatch.setenv("WAREHOUSE_ANALYST_PASSWORD", "of analyst")
+    found = warehouse()
+    assert (found.host, found.port, found.database) == ("in-a-vault", 5439, "marts")
+    assert found.passwords == {
+        "growth": "growth",
+        "ingest": "of ingest",
+        "transform": "of transform",
+        "analyst": "of analyst",
     }
 
 

@@ -24,9 +24,9 @@ BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 # the example of docs/secrets.md
 CONNECTION_FILE = """
 secrets:
-  connections: {file: secrets/connections.json}
+  connections.json: {file: secrets/connections.json}
 services:
-  airflow-scheduler: &connections {secrets: [connections]}
+  airflow-scheduler: &connections {secrets: [connections.json]}
   airflow-dag-processor: *connections
   airflow-worker: *connections
 """
@@ -53,7 +53,7 @@ def workers(stack: Stack, first_run: str, tell: Callable[[str], None]) -> Iterat
         **values,
         AIRFLOW_EXECUTOR="CeleryExecutor",
         AIRFLOW_SECRETS_BACKEND=BACKEND,
-        AIRFLOW_SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": "/run/secrets/connections"}),
+        AIRFLOW_SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": "/run/secrets/connections.json"}),
         COMPOSE_FILE=":".join(files),
     )
     yield stack

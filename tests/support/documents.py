@@ -46,7 +46,7 @@ EVERYDAY = {
     "chmod",
 }
 MADE_BY_READERS = ("dbt_project/dbt_packages", "ingest/feeds/travel")
-COMPOSE_COMMANDS = {"up", "down", "exec", "run", "restart", "logs"}
+COMPOSE_COMMANDS = {"build", "up", "down", "exec", "run", "restart", "stop", "logs"}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The stack refuses default passwords on an open address, and mounts that its user could not read."""
+"""The stack refuses default passwords on an open address, workers without tasks, and mounts it could not read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from growth import preflight
 
 ROOT = Path(__file__).resolve().parents[2]
+WORKERS = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}
 SAFE = {name: f"{name}-of-our-own" for name in preflight.DEFAULTS}
 
 
@@ -21,14 +22,17 @@ def test_defaults_are_fine_on_loopback(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.10", "::", "warehouse.example.org"])
 def test_every_default_is_named_on_an_open_address(address: str) -> None:
-    assert preflight.unsafe_defaults({"BIND_ADDRESS": address}) == list(preflight.DEFAULTS)
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": address, **WORKERS}) == list(preflight.DEFAULTS)
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": address}) == [
+        name for name in preflight.DEFAULTS if name != "REDIS_PASSWORD"
+    ]
 
 
 @pytest.mark.parametrize("name", preflight.DEFAULTS)
 @pytest.mark.parametrize("value", ["default", "empty"])
 def test_one_default_among_safe_passwords_is_named(name: str, value: str) -> None:
     left = preflight.DEFAULTS[name] if value == "default" else ""
-    assert preflight.unsafe_defaults({"BIND_ADDRESS": "0.0.0.0", **SAFE, name: left}) == [name]
+    assert preflight.unsafe_defaults({"BIND_ADDRESS": "0.0.0.0", **WORKERS, **SAFE, name: left}) == [name]
 
 
 def test_own_passwords_may_be_published() -> None:
@@ -70,11 +74,32 @@ def test_it_says_what_is_wrong_and_what_to_do(
     monkeypatch.setattr(preflight, "PROJECT_ROOT", tmp_path)
     for name in preflight.DEFAULTS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(preflight, "has_broker", lambda: False)
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")
     assert preflight.main() == 1
     said = capsys.readouterr().err
     assert "BIND_ADDRESS=0.0.0.0" in said
     assert all(name in said for name in preflight.DEFAULTS)
     assert ".env" in said
+    assert "AIRFLOW_EXECUTOR=CeleryExecutor, but the profile celery is off" in said
     monkeypatch.setenv("BIND_ADDRESS", "127.0.0.1")
+    monkeypatch.delenv("AIRFLOW__CORE__EXECUTOR")
     assert preflight.main() == 0
+
+
+@pytest.mark.parametrize(
+    ("executor", "has_broker", "said"),
+    [
+        pytest.param("LocalExecutor", False, "", id="the default"),
+        pytest.param("", False, "", id="empty is the default"),
+        pytest.param("CeleryExecutor", True, "", id="workers"),
+        pytest.param("CeleryExecutor", False, "COMPOSE_PROFILES", id="variable without profile"),
+        pytest.param("LocalExecutor", True, "AIRFLOW_EXECUTOR=CeleryExecutor", id="profile without variable"),
+        pytest.param("KubernetesExecutor", True, "not supported", id="another executor"),
+    ],
+)
+def test_executor_and_profile_belong_together(executor: str, has_broker: bool, said: str) -> None:
+    fault = preflight.executor_without_workers({"AIRFLOW__CORE__EXECUTOR": executor}, has_broker)
+    assert said in fault
+    assert bool(fault) == bool(said)
