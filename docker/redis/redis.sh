@@ -9,7 +9,15 @@ if [ "${1:-}" = ping ]; then
     [ "$(REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli ping)" = PONG ]
     exit
 fi
-settings='bind * -::*\nprotected-mode no\nsave ""\nappendonly no\nmaxmemory-policy noeviction\ndir /tmp\n'
+umask 077 # /tmp is in memory
 quoted=$(printf %s "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')
-unset REDIS_PASSWORD
-{ printf "$settings"; printf 'requirepass "%s"\n' "$quoted"; } | redis-server -
+cat >/tmp/redis.conf <<END
+bind * -::*
+dir /tmp
+save ""
+appendonly no
+maxmemory-policy noeviction
+requirepass "$quoted"
+END
+unset REDIS_PASSWORD quoted
+exec redis-server /tmp/redis.conf
