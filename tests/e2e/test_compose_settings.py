@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.compose import compose_stack, copy_checkout, wait_for
+from support.compose import OWNER, compose_stack, copy_checkout, wait_for
 
 from growth.preflight import DEFAULTS
 
-OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
 
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(900)]
 
