@@ -18,7 +18,7 @@ from psycopg import sql
 from growth import reports
 from growth.preflight import DEFAULTS
 
-LOGIN = ["--username", "airflow", "--password", os.environ["AIRFLOW_PASSWORD"]]
+LOGIN = ["--username", "airflow", f"--password={os.environ['AIRFLOW_PASSWORD']}"]  # it may begin with a dash
 NAMES = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
 
 

@@ -11,7 +11,6 @@ from support.compose import OWNER, compose_stack, copy_checkout, wait_for
 
 from growth.preflight import DEFAULTS
 
-
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(900)]
 
 
