@@ -17,6 +17,7 @@ from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
+from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
@@ -38,6 +39,7 @@ cli.add_command(rejects)
 cli.add_command(alert)
 cli.add_command(backtest)
 cli.add_command(dashboard)
+cli.add_command(metrics)
 cli.add_command(portal)
 
 

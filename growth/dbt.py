@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,18 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class DbtResult:
-    """What one dbt command did; ``node_count`` is the models or tests that ran, ``checks`` are the data tests."""
+    """What one dbt command did; ``node_count`` is the models or tests that ran, ``checks`` are the data tests.
+
+    ``invocation_id`` is what dbt calls the command in its logs, artifacts and Elementary's tables.
+    """
 
     succeeded: bool
     node_count: int
     failures: tuple[NodeFailure, ...]
     error: str
     checks: tuple[CheckResult, ...] = ()
+    invocation_id: str = ""
+    started_at: datetime | None = None
 
     @property
     def lost_connection(self) -> bool:
@@ -121,16 +127,19 @@ def invoke(
         OSError: the state folder cannot be written.
     """
     from dbt.cli.main import dbtRunner  # takes two seconds to import
+    from dbt_common.invocation import get_invocation_id
 
     settings = environment(warehouse, target) | dict(variables or {})
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
+    started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
     results = list(getattr(outcome.result, "results", None) or [])
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
     checks = tuple(_check(result) for result in results if result.node.resource_type == "test")
-    return DbtResult(outcome.success, len(results), failures, str(outcome.exception or ""), checks)
+    error = str(outcome.exception or "")
+    return DbtResult(outcome.success, len(results), failures, error, checks, get_invocation_id(), started_at)
 
 
 def compiled(warehouse: Warehouse, analysis: str) -> str:

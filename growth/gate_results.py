@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import class_row
 
+from growth import invocations
 from growth.dbt import DbtResult, check_layer
+from growth.operations import KEPT_DAYS
 from growth.settings import Warehouse
 
-# A year to compare with, and a month until the comparison is made; some 170 rows a run.
-KEPT_DAYS = 400
 INSERT = """
 insert into mart.gate_results
 (run_id, gate, check_name, kind, tag, severity, status, failing_row_count, kept_in, duration_seconds)
@@ -51,6 +51,7 @@ def run_gate(layer: str, warehouse: Warehouse, run_id: str, domains: Sequence[st
     result = check_layer(layer, warehouse, domains=domains)
     if not result.lost_connection:
         record(warehouse, run_id, layer, result)
+        invocations.record(warehouse, run_id, f"gate_{layer}", result)
     return result
 
 

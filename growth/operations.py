@@ -1,12 +1,16 @@
 """The operations marts: what was loaded, refused, checked and published, current whether a run ended well or not.
 
-Target: ``mart.publications`` and ``mart.gate_results`` (tables that a run writes), ``mart.load_history`` and
-``mart.reject_summary`` (views on the ledger and the quarantine). None of them holds anything of a record.
+Target: ``mart.publications``, ``mart.gate_results`` and ``mart.dbt_invocations`` (tables that a run writes),
+``mart.load_history`` and ``mart.reject_summary`` (views on the ledger and the quarantine). None of them holds anything
+of a record.
 """
 
 from __future__ import annotations
 
 import psycopg
+
+# What gates and dbt commands write is kept for a year to compare with, and a month until the comparison is made.
+KEPT_DAYS = 400
 
 # mart_previous: rows of before the last publication, for those who roll it back and not for readers
 PUBLICATIONS = """
@@ -77,6 +81,30 @@ comment on column mart.gate_results.duration_seconds is 'How long the check took
 comment on column mart.gate_results.checked_at is 'When the gate ended.'
 """
 
+DBT_INVOCATIONS = """
+create table if not exists mart.dbt_invocations (
+    invocation_id text primary key,
+    run_id text not null,
+    task_id text not null,
+    status text not null check (status in ('success', 'failed')),
+    node_count bigint not null,
+    failed_nodes text[] not null,
+    started_at timestamptz not null,
+    finished_at timestamptz not null default now()
+);
+create index if not exists dbt_invocations_run_id on mart.dbt_invocations (run_id, task_id);
+comment on table mart.dbt_invocations is
+'One row per dbt command that a task of a run gave: what leads from a failed task to its models, checks and loads.';
+comment on column mart.dbt_invocations.invocation_id is 'Name of the command in the logs of dbt and of the task.';
+comment on column mart.dbt_invocations.run_id is 'Run that the task belongs to.';
+comment on column mart.dbt_invocations.task_id is 'Task: run_<layer> or gate_<layer>.';
+comment on column mart.dbt_invocations.status is 'success, or failed: a model could not be built, a check failed.';
+comment on column mart.dbt_invocations.node_count is 'Models, seeds and snapshots that were built, or checks that ran.';
+comment on column mart.dbt_invocations.failed_nodes is 'Models or checks that failed; those that warned are not here.';
+comment on column mart.dbt_invocations.started_at is 'When the command began.';
+comment on column mart.dbt_invocations.finished_at is 'When it was written down, at its end.'
+"""
+
 # What an error quotes from a file is for those who may read raw.
 LOAD_HISTORY = """
 create view mart.load_history as
@@ -144,6 +172,7 @@ def ensure_operations(conn: psycopg.Connection) -> None:
     """Make the operations marts where they are missing, as the role that owns schema mart."""
     conn.execute(PUBLICATIONS)
     conn.execute(GATE_RESULTS)
+    conn.execute(DBT_INVOCATIONS)
     for name, statements in VIEWS.items():
         # looked up first: `create or replace` would wait for whoever reads the view
         if conn.execute("select to_regclass(%s)", [f"mart.{name}"]).fetchone() == (None,):

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from growth.alerts.ledger import TABLE as ALERTS
+from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
 from growth.turns import TABLE as TURN
@@ -62,6 +63,8 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
         ensure_operations(conn)
         conn.execute(ALERTS)
         conn.execute(TURN)
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        ensure_readable(conn)
     return changes
 
 

@@ -120,6 +120,11 @@ def load_feed(feed: str) -> None:
     context = get_current_context()
     context["feed_name"] = feed  # type: ignore[typeddict-unknown-key]
     results = load(warehouse(), [feed], context["run_id"], log.info)
+    for result in results:  # what leads from this log to mart.load_history: docs/runbooks/failed_task.md
+        log.info(
+            "run_id=%s task_id=load_feed feed=%s load_id=%s status=%s source_file=%s",
+            *(context["run_id"], feed, result.load_id or "-", result.status, result.source_file),
+        )
     refused = [result for result in results if result.status == "refused"]
     if refused:
         raise AirflowFailException("\n".join(f"{result.source_file}: {result.error}" for result in refused))
@@ -134,7 +139,7 @@ def gate(layer: str) -> Any:
         from growth.gate_results import run_gate as run
 
         result = run(layer, warehouse(), get_current_context()["run_id"], _domains())
-        _report(f"gate {layer}", result)
+        _report(f"gate {layer}", f"gate_{layer}", result)
         log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
 
     return run_gate()
@@ -146,11 +151,12 @@ def run_layer(layer: str) -> Any:
     @task(task_id=f"run_{layer}")
     @fail_for_good
     def build() -> None:
-        from growth import dbt
+        from growth import dbt, invocations
 
         full_refresh = bool(get_current_context()["params"]["full_refresh"])
         result = dbt.run_layer(layer, warehouse(), domains=_domains(), full_refresh=full_refresh)
-        _report(f"layer {layer}", result)
+        invocations.record(warehouse(), get_current_context()["run_id"], f"run_{layer}", result)
+        _report(f"layer {layer}", f"run_{layer}", result)
 
     return build()
 
@@ -221,10 +227,11 @@ def _prepare_elementary() -> None:
         log.exception("Elementary's tables could not be made; its report will lack this run.")
 
 
-def _report(what: str, result: Any) -> None:
-    """Log every failure and warning of a dbt command; raise when it failed."""
-    from growth import dbt
+def _report(what: str, task_id: str, result: Any) -> None:
+    """Log what dbt called the command, and its failures and warnings; raise when it failed."""
+    from growth import dbt, invocations
 
+    log.info(invocations.describe(get_current_context()["run_id"], task_id, result))
     for failure in result.failures:
         log.log(logging.WARNING if failure.status == "warn" else logging.ERROR, dbt.describe(failure))
     if result.lost_connection:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import psycopg
 
-from growth import dbt, gate_results
+from growth import dbt, gate_results, invocations
 from growth.alerts import ledger
 from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
@@ -77,6 +77,7 @@ def tell_late_feeds(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
         problem = "\n".join([result.error, *(f"{each.name}: {each.message}" for each in result.failures)]).strip()
         raise WarehouseUnreachable(problem) if result.lost_connection else RuntimeError(problem)
     gate_results.record(warehouse, run_id, FRESHNESS, result)
+    invocations.record(warehouse, run_id, "tell_late_feeds", result)
     late = [(each.name, FRESHNESS, each.row_count, each.kept_in) for each in result.failures]
     checks = _checks(warehouse, late)
     _tell(warehouse, checks_warned("late", LATE_FEEDS, "feeds are late", checks, DAG_ID, run_id))

@@ -374,6 +374,13 @@ COLUMNS = {
         "status": "text",
         "failing_row_count": "bigint",
     },
+    "mart.dbt_invocations": {
+        "invocation_id": "text",
+        "run_id": "text",
+        "task_id": "text",
+        "status": "text",
+        "failed_nodes": "ARRAY",
+    },
     "mart.publications": {"run_id": "text", "as_of_date": "date", "rules_version": "text", "row_counts": "jsonb"},
     "dwh.dim_dates": {"calendar_date": "date"},
     "dwh.dim_channels": {"channel": "text"},

@@ -16,7 +16,7 @@ from ingest.contract import load_contracts
 MARTS = ("daily", "totals")
 # Tables of schema mart that tell what happened and grow with every gate, also one that stops the run
 # (docs/operations.md). mart.publications is not among them: what publishes nothing writes nothing there.
-GROW_WITH_EVERY_GATE = ("gate_results",)
+GROW_WITH_EVERY_GATE = ("gate_results", "dbt_invocations")
 # What publishing reads beside the candidates.
 DWH = """
 create table dwh.dim_dates as select date '2024-01-01' as calendar_date;

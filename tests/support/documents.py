@@ -25,7 +25,7 @@ LANGUAGES = {"sh", "sql", "yaml", "text", "mermaid", "python", "csv"}
 READS = {"status", "sql", "psql", "rejects list", "rejects show"}
 CHANGES = {
     *("run", "load", "unload", "publish", "rebuild-history", "sources", "dbt", "deps", "init", "report", "alert"),
-    *("up", "down", "sample", "dashboard", "portal", "notebook", "backtest churn"),
+    *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn"),
     *("rejects export", "rejects replay", "rejects discard"),
 }
 # What else a reader's shell has; what they work on is not ours.

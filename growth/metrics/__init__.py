@@ -1,0 +1,1 @@
+"""What is going on, as Prometheus metrics; see docs/monitoring.md."""
