@@ -25,18 +25,23 @@ DEFAULTS = {
     "AIRFLOW_DB_PASSWORD": "airflow",
     "AIRFLOW_SECRET_KEY": "growth-development-secret-key-for-loopback-only-never-on-an-open-address",
     "AIRFLOW_FERNET_KEY": "Z3Jvd3RoLWRldmVsb3BtZW50LWtleS0zMi1ieXRlcyE=",
+    "GRAFANA_PASSWORD": "grafana",
     "REDIS_PASSWORD": "redis",
 }
 WORKERS_ONLY = ("REDIS_PASSWORD",)
+OPENED_BY = {"GRAFANA_PASSWORD": "GRAFANA_ADDRESS"}  # all others: BIND_ADDRESS
 LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
 MOUNTED = ("dags", "dbt_project", "docker/web", "ingest/feeds", "landing")
 
 
 def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
-    """Variables that keep their default although BIND_ADDRESS lets other machines in."""
-    if _is_loopback(environment.get("BIND_ADDRESS") or "127.0.0.1"):
-        return []
-    left = [name for name, default in DEFAULTS.items() if environment.get(name, default) in ("", default)]
+    """Variables that keep their default although the address of what they are for lets other machines in."""
+    left = [
+        name
+        for name, default in DEFAULTS.items()
+        if environment.get(name, default) in ("", default)
+        and not _is_loopback(environment.get(OPENED_BY.get(name, "BIND_ADDRESS")) or "127.0.0.1")
+    ]
     return [name for name in left if name not in WORKERS_ONLY or _executor(environment) == CELERY]
 
 
@@ -91,6 +96,11 @@ def _may_read(folder: Path, user_id: int) -> bool:
     return found.st_mode & wanted == wanted
 
 
+def _opened(environment: Mapping[str, str]) -> str:
+    addresses = {name: environment.get(name) or "127.0.0.1" for name in ("BIND_ADDRESS", *OPENED_BY.values())}
+    return ", ".join(f"{name}={address}" for name, address in addresses.items() if not _is_loopback(address))
+
+
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
@@ -103,8 +113,8 @@ def main() -> int:
     faults = []
     if defaults := unsafe_defaults(os.environ):
         faults.append(
-            f"BIND_ADDRESS={os.environ['BIND_ADDRESS']} lets other machines in, but these still have their "
-            f"development defaults: {', '.join(defaults)}. Set them in .env (.env.example says how)."
+            f"{_opened(os.environ)} lets other machines in, but these still have their development defaults: "
+            f"{', '.join(defaults)}. Set them in .env (.env.example says how)."
         )
     if mismatch := executor_without_workers(os.environ, has_broker()):
         faults.append(mismatch)

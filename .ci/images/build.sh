@@ -48,7 +48,10 @@ build nginx:1.28-alpine nginx &
 nginx_build=$!
 build redis:8.0-alpine redis &
 redis_build=$!
+build prom/prometheus:v3.5.0 prometheus &
+prometheus_build=$!
 build postgres:17 postgres
 wait "$python_build"
 wait "$nginx_build"
 wait "$redis_build"
+wait "$prometheus_build"

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from growth import reports
+from growth.metrics.airflow import admit_reader
 from growth.preflight import DEFAULTS
 
 LOGIN = ["--username", "airflow", f"--password={os.environ['AIRFLOW_PASSWORD']}"]  # it may begin with a dash
@@ -36,6 +37,13 @@ def leave_default(host: str, user: str, variable: str) -> None:
             conn.execute(
                 sql.SQL("alter role {} password {}").format(sql.Identifier(user), sql.Literal(os.environ[variable]))
             )
+
+
+def admit_metrics() -> None:
+    """Let the service metrics read what it needs of Airflow's database, and nothing else."""
+    address = {"host": "airflow-db", "user": "airflow", "dbname": "airflow", "connect_timeout": 10}
+    with psycopg.connect(**address, password=os.environ["AIRFLOW_DB_PASSWORD"]) as conn:
+        admit_reader(conn, os.environ["WAREHOUSE_ANALYST_PASSWORD"])
 
 
 def run(command: list[str], **variables: str) -> None:
@@ -81,6 +89,7 @@ def main() -> None:
         # in one process: each start of Airflow takes seconds
         words = [word for command in commands for word in (":::", *command)][1:]
         run([sys.executable, "-m", "embedded.airflow_main", *words], AIRFLOW__CORE__FERNET_KEY=fernet_key)
+    admit_metrics()
 
 
 if __name__ == "__main__":

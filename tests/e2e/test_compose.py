@@ -6,10 +6,11 @@ import http.client
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
-from support import sharing
+from support import monitoring, sharing
 from support.browser import Reader, chromium
 from support.compose import DAG, KILL_ALL, OWNER, Stack, marts, random_secrets, wait_for
 
@@ -119,6 +120,37 @@ def test_analyst_reads_the_marts_from_the_host(stack: Stack, first_run: str) -> 
 def test_analyst_is_refused_elsewhere(stack: Stack, first_run: str, statement: str) -> None:
     with stack.connect("analyst") as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
         conn.execute(statement.encode())
+
+
+def test_every_panel_has_data_of_the_running_stack(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+    begin = time.monotonic()
+    config = stack.folder / "docker" / "monitoring" / "prometheus.yml"
+    config.write_text(config.read_text().replace("interval: 30s", "interval: 1s"))
+    monitored = ["--profile", "monitoring"]
+    # without Grafana, of whose image there is no stand-in
+    stack.compose(*monitored, "up", "--detach", "--no-deps", "--wait", "metrics", "prometheus")
+    address = f"http://127.0.0.1:{stack.prometheus_port}"
+    with suppress(TimeoutError):
+        wait_for(lambda: not monitoring.without_data(address), 60)
+    assert monitoring.without_data(address) == []
+    up = {each["metric"]["source"]: each["value"][1] for each in monitoring.ask(address, "growth_source_up")}
+    assert up == {"warehouse": "1", "limits": "1", "disk": "1", "airflow": "1"}
+    components = {
+        each["metric"]["component"] for each in monitoring.ask(address, "airflow_heartbeat_timestamp_seconds")
+    }
+    assert components == {"scheduler", "triggerer", "dag_processor"}
+    # the sample's days are long past, and nothing else is wrong
+    raised = {each["metric"]["alertname"] for each in monitoring.ask(address, "ALERTS")}
+    assert raised == {"FeedStale"}
+    seconds = float(monitoring.ask(address, "max(scrape_duration_seconds{job='growth'})")[0]["value"][1])
+    assert seconds < 5
+    for statement in ("select conf from dag_run", "select val from variable", "select password from connection"):
+        login = "host=airflow-db dbname=airflow user=analyst password=analyst"
+        ask = f"import psycopg; psycopg.connect('{login}').execute('{statement}')"
+        said = stack.compose("exec", "-T", "metrics", "python", "-c", ask, check=False)
+        assert "permission denied" in said.stdout, statement
+    stack.compose(*monitored, "rm", "--stop", "--force", "--volumes", "metrics", "prometheus")
+    tell(f"monitoring tried in {time.monotonic() - begin:.0f} s, a scrape took {seconds:.2f} s")
 
 
 def test_a_run_survives_the_death_of_the_scheduler(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:

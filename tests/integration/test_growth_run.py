@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.documents import ROOT, blocks, commands
+from support.documents import ROOT, blocks, commands, queries
 from support.receivers import webhook
 
 from ingest.contract import load_contracts
@@ -164,6 +165,21 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     text = Path(log.strip()).read_text()
     assert "1 failing rows" in text
     assert "user_id = '5'" in text
+    # from the failed task to dbt's command, and to the loads that it judged
+    [found] = re.findall(r"run_id=(\S+) task_id=gate_staging dbt_invocation_id=(\S+) status=failed", text)
+    run_id, invocation_id = found
+    [query, _] = queries(ROOT / "docs" / "runbooks" / "failed_task.md")
+    query = re.sub(r"run_id = '[^']*' and task_id = '\w+'", f"run_id = '{run_id}' and task_id = 'gate_staging'", query)
+    rows = json.loads(growth("sql", query, "--format", "json").stdout)
+    assert {row["invocation_id"] for row in rows} == {invocation_id}
+    assert rows[-1]["failed_nodes"] == names
+    assert [row["source_file"] for row in rows if row["load_run_id"] == run_id] == ["conversions/five.csv"]
+    assert f"load_id={rows[-1]['load_id']} status=loaded source_file=conversions/five.csv" in text
+    told = growth("metrics", "--once").stdout
+    assert 'airflow_dag_run_failures_in_a_row{dag_id="growth_daily"} 2.0' in told, "the refused file's and this one"
+    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="gate_staging"} 1.0' in told
+    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="load_feed"} 0.0' in told
+    assert 'growth_gate_checks{gate="staging",status="fail"} 2.0' in told
 
 
 def test_results_alone_go_to_standard_output(growth: Growth) -> None:

@@ -99,6 +99,8 @@ class Stack:
     dashboard_port: int = field(default_factory=free_port)
     shared_port: int = field(default_factory=free_port)
     flower_port: int = field(default_factory=free_port)
+    prometheus_port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
     _token: str = ""
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -111,6 +113,8 @@ class Stack:
             "DASHBOARD_PORT": str(self.dashboard_port),
             "SHARED_PORT": str(self.shared_port),
             "FLOWER_PORT": str(self.flower_port),
+            "PROMETHEUS_PORT": str(self.prometheus_port),
+            "METRICS_PORT": str(self.metrics_port),
         }
         done = subprocess.run(
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],

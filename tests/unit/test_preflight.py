@@ -22,17 +22,20 @@ def test_defaults_are_fine_on_loopback(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.10", "::", "warehouse.example.org"])
 def test_every_default_is_named_on_an_open_address(address: str) -> None:
-    assert preflight.unsafe_defaults({"BIND_ADDRESS": address, **WORKERS}) == list(preflight.DEFAULTS)
+    opened = {"BIND_ADDRESS": address, "GRAFANA_ADDRESS": address}
+    assert preflight.unsafe_defaults({**opened, **WORKERS}) == list(preflight.DEFAULTS)
     assert preflight.unsafe_defaults({"BIND_ADDRESS": address}) == [
-        name for name in preflight.DEFAULTS if name != "REDIS_PASSWORD"
+        name for name in preflight.DEFAULTS if name not in ("REDIS_PASSWORD", "GRAFANA_PASSWORD")
     ]
+    assert preflight.unsafe_defaults({"GRAFANA_ADDRESS": address}) == ["GRAFANA_PASSWORD"]
 
 
 @pytest.mark.parametrize("name", preflight.DEFAULTS)
 @pytest.mark.parametrize("value", ["default", "empty"])
 def test_one_default_among_safe_passwords_is_named(name: str, value: str) -> None:
     left = preflight.DEFAULTS[name] if value == "default" else ""
-    assert preflight.unsafe_defaults({"BIND_ADDRESS": "0.0.0.0", **WORKERS, **SAFE, name: left}) == [name]
+    opened = {"BIND_ADDRESS": "0.0.0.0", "GRAFANA_ADDRESS": "0.0.0.0"}
+    assert preflight.unsafe_defaults({**opened, **WORKERS, **SAFE, name: left}) == [name]
 
 
 def test_own_passwords_may_be_published() -> None:
@@ -45,7 +48,7 @@ def test_the_defaults_are_those_of_the_compose_file_and_all_of_them() -> None:
     in_compose = dict(re.findall(r"\$\{(\w+(?:PASSWORD|KEY)):-([^}]+)\}", text))
     assert in_compose == preflight.DEFAULTS
     given = set(yaml.safe_load(text)["services"]["preflight"]["environment"])
-    assert {*preflight.DEFAULTS, "BIND_ADDRESS", "AIRFLOW_UID"} <= given
+    assert {*preflight.DEFAULTS, "BIND_ADDRESS", "GRAFANA_ADDRESS", "AIRFLOW_UID"} <= given
 
 
 @pytest.mark.parametrize(
@@ -77,13 +80,15 @@ def test_it_says_what_is_wrong_and_what_to_do(
     monkeypatch.setattr(preflight, "has_broker", lambda: False)
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
     monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")
+    monkeypatch.setenv("GRAFANA_ADDRESS", "192.168.1.10")
     assert preflight.main() == 1
     said = capsys.readouterr().err
-    assert "BIND_ADDRESS=0.0.0.0" in said
+    assert "BIND_ADDRESS=0.0.0.0, GRAFANA_ADDRESS=192.168.1.10 lets other machines in" in said
     assert all(name in said for name in preflight.DEFAULTS)
     assert ".env" in said
     assert "AIRFLOW_EXECUTOR=CeleryExecutor, but the profile celery is off" in said
     monkeypatch.setenv("BIND_ADDRESS", "127.0.0.1")
+    monkeypatch.delenv("GRAFANA_ADDRESS")
     monkeypatch.delenv("AIRFLOW__CORE__EXECUTOR")
     assert preflight.main() == 0
 

@@ -62,7 +62,7 @@ def test_the_compose_file_for_secrets_takes_every_default_out_of_the_environment
     files = yaml.safe_load((ROOT / "docker-compose.secrets.yml").read_text())
     assert {name.upper() for name in files["secrets"]} == set(DEFAULTS)
     for name, service in plain.items():
-        known = {*DEFAULTS, "POSTGRES_PASSWORD"} & set(service.get("environment", {}))
+        known = {*DEFAULTS, "POSTGRES_PASSWORD", "GF_SECURITY_ADMIN_PASSWORD"} & set(service.get("environment", {}))
         mine = files["services"].get(name, {"environment": {}, "secrets": []})
         assert {each for each, value in mine["environment"].items() if value == ""} == known, name
         paths = {value for value in mine["environment"].values() if value}
