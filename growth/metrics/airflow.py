@@ -53,7 +53,11 @@ RUNS = Facts(
     """
     with runs as (
         select
-            *,
+            dag_id,
+            state,
+            queued_at,
+            start_date,
+            end_date,
             max(end_date) filter (where state = 'success') over (partition by dag_id) as last_success_at,
             run_type <> 'backfill' as is_counted
         from dag_run

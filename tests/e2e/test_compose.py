@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import re
+import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +127,7 @@ def test_analyst_is_refused_elsewhere(stack: Stack, first_run: str, statement: s
 def test_every_panel_has_data_of_the_running_stack(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
     begin = time.monotonic()
     config = stack.folder / "docker" / "monitoring" / "prometheus.yml"
-    config.write_text(config.read_text().replace("interval: 30s", "interval: 1s"))
+    config.write_text(re.sub(r"(_interval|_timeout): \w+", r"\1: 3s", config.read_text()))
     monitored = ["--profile", "monitoring"]
     # without Grafana, of whose image there is no stand-in
     stack.compose(*monitored, "up", "--detach", "--no-deps", "--wait", "metrics", "prometheus")
@@ -139,11 +141,11 @@ def test_every_panel_has_data_of_the_running_stack(stack: Stack, first_run: str,
         each["metric"]["component"] for each in monitoring.ask(address, "airflow_heartbeat_timestamp_seconds")
     }
     assert components == {"scheduler", "triggerer", "dag_processor"}
-    # the sample's days are long past, and nothing else is wrong
+    # the sample's days are long past, and nothing else is wrong; how full this machine's disk is, is its own affair
     raised = {each["metric"]["alertname"] for each in monitoring.ask(address, "ALERTS")}
-    assert raised == {"FeedStale"}
+    assert raised - {"DiskLow", "DiskFills"} == {"FeedStale"}
     seconds = float(monitoring.ask(address, "max(scrape_duration_seconds{job='growth'})")[0]["value"][1])
-    assert seconds < 5
+    assert 0 < seconds < 3
     for statement in ("select conf from dag_run", "select val from variable", "select password from connection"):
         login = "host=airflow-db dbname=airflow user=analyst password=analyst"
         ask = f"import psycopg; psycopg.connect('{login}').execute('{statement}')"

@@ -57,8 +57,9 @@ def test_loads_gates_and_publications_are_told_to_prometheus(published: Pipeline
     pipeline.land("sessions", "c.csv", ["bob@example.com,2024-01-06 10:00:00,true,EMAIL"])
     pipeline.land("conversions", "b.csv", ["1,2199-01-05 11:00:00"])
     load(pipeline.warehouse, ["sessions", "conversions"], "second", print)
-    for run_id in ("second", "third"):
-        assert not gate_results.run_gate("raw", pipeline.warehouse, run_id).succeeded
+    failed = gate_results.run_gate("raw", pipeline.warehouse, "second")
+    assert not failed.succeeded
+    gate_results.record(pipeline.warehouse, "third", "raw", failed)  # as the next run finds it
     with psycopg.connect(pipeline.warehouse.conninfo("ingest")) as busy:
         busy.execute("select pg_sleep(0.3)")
         at = scrape(pipeline)
@@ -71,6 +72,19 @@ def test_loads_gates_and_publications_are_told_to_prometheus(published: Pipeline
     assert at["growth_check_failing_runs"][("events_not_in_future_conversions", "raw", "error")] == 2
     assert 0.3 < at["growth_postgres_longest_transaction_seconds"][()] < 60
     assert "bob" not in str(at)
+
+    # the dbt command is written down under the name that the task's log gives it
+    query = "select invocation_id, run_id, task_id, status, failed_nodes from mart.dbt_invocations"
+    assert pipeline.query(query, "analyst") == [
+        (failed.invocation_id, "second", "gate_raw", "failed", ["events_not_in_future_conversions"])
+    ]
+    line = invocations.describe("second", "gate_raw", failed)
+    assert line == f"run_id=second task_id=gate_raw dbt_invocation_id={failed.invocation_id} status=failed"
+    # and is no row where it did not reach the warehouse, or there was nothing to do
+    lost = dbt.DbtResult(False, 0, (), "connection refused", (), "some id")
+    invocations.record(pipeline.warehouse, "third", "run_dwh", lost)
+    invocations.record(pipeline.warehouse, "third", "run_dwh", dbt.DbtResult(True, 0, (), ""))
+    assert len(pipeline.query(query)) == 1
 
 
 def test_a_source_that_is_down_takes_no_other_with_it(
@@ -86,20 +100,3 @@ def test_a_source_that_is_down_takes_no_other_with_it(
     said = capsys.readouterr().err
     assert "metrics of disk: " in said
     assert "metrics of airflow: " in said
-
-
-def test_dbt_commands_of_tasks_are_written_down(pipeline: Pipeline) -> None:
-    pipeline.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
-    pipeline.load("sessions")
-    failed = gate_results.run_gate("raw", pipeline.warehouse, "run 1")
-    query = "select invocation_id, run_id, task_id, status, failed_nodes from mart.dbt_invocations"
-    assert pipeline.query(query, "analyst") == [
-        (failed.invocation_id, "run 1", "gate_raw", "failed", ["events_not_in_future_sessions"])
-    ]
-    line = invocations.describe("run 1", "gate_raw", failed)
-    assert line == f"run_id=run 1 task_id=gate_raw dbt_invocation_id={failed.invocation_id} status=failed"
-    # what did not reach dbt, or could not be written down, is no row
-    lost = dbt.DbtResult(False, 0, (), "connection refused", (), "some id")
-    invocations.record(pipeline.warehouse, "run 2", "run_dwh", lost)
-    invocations.record(pipeline.warehouse, "run 2", "run_dwh", dbt.DbtResult(True, 0, (), ""))
-    assert len(pipeline.query(query)) == 1
