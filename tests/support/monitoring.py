@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -43,6 +44,14 @@ def ask(address: str, query: str) -> list[dict[str, Any]]:
     parameters = urllib.parse.urlencode({"query": query})
     with urllib.request.urlopen(f"{address}/api/v1/query?{parameters}", timeout=10) as answer:
         return list(json.load(answer)["data"]["result"])
+
+
+def wait_for_data(address: str, timeout_seconds: float) -> list[str]:
+    """Panels that still have no data when the time is over; none as soon as each has."""
+    deadline = time.monotonic() + timeout_seconds
+    while (missing := without_data(address)) and time.monotonic() < deadline:
+        time.sleep(1)
+    return missing
 
 
 def without_data(address: str) -> list[str]:
