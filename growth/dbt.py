@@ -231,7 +231,8 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
     state = growth_home() / "dbt"
     arguments = ["test", "--quiet", "--select", "tag:freshness", *also]
     arguments += ["--target-path", str(state / "target-freshness")]
-    arguments += ["--partial-parse-file-path", str(state / "target-prod" / "partial_parse.msgpack")]
+    if (parsed := state / "target-prod" / parsing.PARSED).exists():  # not so in a home that never ran anything
+        arguments += ["--partial-parse-file-path", str(parsed)]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         conn.execute("select pg_advisory_lock(hashtext('growth.check_freshness'))")
         return invoke(arguments, warehouse)
