@@ -46,6 +46,8 @@ def describe(result: LoadResult) -> str:
     text = f"{result.source_file}: {result.loaded_count:,} records in {result.seconds:.1f} s ({rate:.0f} MB/s)"
     if result.rejected_count:
         text += f"\n  {result.rejected_count:,} records are in quarantine: growth rejects show {result.source_file}"
+    if result.erased_count:
+        text += f"\n  {result.erased_count:,} records are of people who were erased: left out"
     if result.added_columns:
         text += f"\n  not in the contract, not loaded: {', '.join(result.added_columns)}"
     return text
