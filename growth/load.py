@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from growth.settings import Warehouse, feeds_folder, landing_folder
+from ingest.archive import delete_old
 from ingest.contract import load_contracts
 from ingest.load import load_feed
 from ingest.results import LoadProgress, LoadResult
@@ -32,6 +33,8 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
             say(f"{feed}: no file in {landing / feed}: nothing to load")
         for result in loaded:
             say(describe(result))
+        for path in delete_old(warehouse.conninfo("ingest"), contracts[feed], landing):
+            say(f"{path}: deleted from the archive, its time there is over")
         results += loaded
     return results
 

@@ -162,7 +162,24 @@ def vacuum(warehouse: Warehouse) -> None:
             " and nspname !~ '^pg_' and nspname <> 'information_schema'"
         ).fetchall()
         for schema, table in tables:
-            conn.execute(sql.SQL("vacuum (analyze) {}").format(sql.Identifier(schema, table)))
+            target = sql.Identifier(schema, table)
+            conn.execute(sql.SQL("vacuum (analyze) {}").format(target))
+            # analyzing an empty table leaves the statistics of before
+            if conn.execute(sql.SQL("select exists (select from {})").format(target)).fetchone() == (False,):
+                _forget_statistics(conn, schema, table)
+
+
+def _forget_statistics(conn: psycopg.Connection, schema: str, table: str) -> None:
+    """Before Postgres 18 only a superuser can."""
+    if conn.info.server_version >= 180000:
+        conn.execute(
+            "select pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text, inherited)"
+            " from pg_stats where schemaname = %s and tablename = %s",
+            [schema, table],
+        )
+    elif conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (True,):
+        name = sql.Identifier(schema, table).as_string(conn)
+        conn.execute("delete from pg_statistic where starelid = to_regclass(%s)", [name])
 
 
 @dataclass(frozen=True, slots=True)

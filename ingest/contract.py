@@ -173,6 +173,12 @@ class Freshness(_Strict):
         return self
 
 
+class Retention(_Strict):
+    """How long files stay in the archive of the landing folder, counted from their load."""
+
+    archive_days: Annotated[int, Field(gt=0)]
+
+
 class Contract(_Strict):
     """One feed: its columns and types, its key, its event time, how it is delivered, and its limits.
 
@@ -192,6 +198,7 @@ class Contract(_Strict):
     freshness: Freshness
     delivery: DeliveryMode = "replace"
     after_load: AfterLoad = "keep"
+    retention: Retention | None = None
     csv: CsvFormat = Field(default_factory=CsvFormat)
     max_reject_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
@@ -216,6 +223,8 @@ class Contract(_Strict):
             faults.append(
                 f"user: is missing, but {', '.join(marked)} is personal: name the column that says whose it is"
             )
+        if self.retention is not None and self.after_load != "archive":
+            faults.append("retention: archive_days needs after_load: archive")
         if self.has_extract_date and self.event_time is not None:
             faults.append("event_time: a full_extract has none, its rows are dated by their extract; remove this key")
         elif not self.has_extract_date and self.event_time is None:
@@ -355,7 +364,8 @@ def _key_path(location: Iterable[str | int]) -> str:
 
 def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
     nested: dict[str | int, type[BaseModel]] = {
-        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness}
+        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness},
+        "retention": Retention,
     }
     return next((nested[part] for part in reversed(location[:-1]) if part in nested), Contract).model_fields
 

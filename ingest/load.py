@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -204,7 +205,7 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
                 if not with_care and not isinstance(error, FileRefused):
                     with_care = True
                     continue
-                reason = str(error).replace("\0", "\\0")
+                reason = _reason(error)
                 load_id = ledger.record_refused(conn, attempt.entry(), reason)
                 return LoadResult(
                     *(delivery.feed, delivery.source_file, "refused"),
@@ -215,6 +216,14 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
             if job.contract.after_load == "archive":
                 _archive(job, source, delivery)
             return result
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is refused, without what the server quotes of its records."""
+    text = str(error)
+    if isinstance(error, psycopg.Error):
+        text = re.sub(r'"[^"]*"', '"…"', error.diag.message_primary or text)
+    return text.replace("\0", "\\0")
 
 
 def _archive(job: _Job, source: Source, delivery: Delivery) -> None:

@@ -113,6 +113,8 @@ def keep_out(conn: psycopg.Connection, contract: Contract, load_id: int, rejects
     row_count = 0
     for table in ledger.load_tables(conn, contract.feed, load_id):
         row_count += conn.execute(sql.SQL("delete from {} where {}").format(table, condition)).rowcount
+        if conn.execute(sql.SQL("select exists (select from {})").format(table)).fetchone() == (False,):
+            conn.execute(sql.SQL("drop table {}").format(table))  # analyzing an empty one would leave its statistics
     statement = sql.SQL("delete from only {} where _load_id = {} and {}")
     with ledger.index_scans_only(conn):
         row_count += conn.execute(statement.format(raw_table(contract.feed), sql.Literal(load_id), condition)).rowcount
@@ -179,6 +181,9 @@ def _fields(record: bytes, contract: Contract) -> Iterator[str]:
 
 
 def vacuum(conn: psycopg.Connection, tables: Sequence[sql.Identifier]) -> None:
-    """Let the space of deleted rows be written over; outside of a transaction, as the owner of the tables."""
+    """Let the space of deleted rows be written over, and take statistics anew: they hold values of columns.
+
+    Outside of a transaction, as the owner of the tables.
+    """
     for table in tables:
-        conn.execute(sql.SQL("vacuum {}").format(table))
+        conn.execute(sql.SQL("vacuum (analyze) {}").format(table))

@@ -1,10 +1,11 @@
-"""An erased person is found nowhere, everybody else's numbers are those of files without that person, and no file
-that is landed again brings anybody back."""
+"""An erased person is found nowhere, all numbers are those of files without that person, and none that is landed again
+brings anybody back."""
 
 from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from support.pipeline import Pipeline
 from support.postgres import PostgresServer, new_warehouse
 from support.ways import describe_difference
 
+from growth import people
 from growth.cli import cli
 from growth.settings import feeds_folder
 from growth.turns import TurnTaken, commands_turn
@@ -51,9 +53,16 @@ def holding_tables(pipeline: Pipeline, person: str = PERSON) -> list[str]:
 
 
 def holding_files(*folders: Path) -> list[str]:
-    """Every file with the id anywhere in its bytes."""
+    """Every file with the id anywhere in its bytes, and not as a part of another number."""
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return sorted(path.name for path in files if PERSON.encode() in path.read_bytes())
+    person = re.compile(rb"(?<![0-9])" + PERSON.encode() + rb"(?![0-9])")
+    return sorted(path.name for path in files if person.search(path.read_bytes()))
+
+
+def delivered_with(landing: Path) -> set[Path]:
+    """The delivered files that have the person."""
+    files = {path for path in landing.rglob("*.csv") if PERSON in path.read_text()}
+    return files | {path for path in landing.rglob("*.parquet") if PERSON in pq.read_table(path)["user_id"].to_pylist()}
 
 
 def rewrite(landing: Path, before: str, after: str | None) -> int:
@@ -105,8 +114,8 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def unloaded(landed: Path) -> str:
-    """A file of events with the person."""
-    [path, *_] = [path for path in sorted((landed / "events").glob("*.csv")) if PERSON in path.read_text()]
+    """One of the person's files of sessions."""
+    [path, _, *_] = [path for path in sorted((landed / "sessions").glob("*.csv")) if PERSON in path.read_text()]
     return path.relative_to(landed).as_posix()
 
 
@@ -137,7 +146,7 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     contracts = load_contracts(feeds_folder())
     ingest = pipeline.warehouse.conninfo("ingest")
     # on its way out, and not seen to go by any model yet; and what is kept beside the marts
-    unload(ingest, contracts["events"], unloaded(landed), run_id="test")
+    unload(ingest, contracts["sessions"], unloaded(landed), run_id="test")
     (pipeline.landing / unloaded(landed)).unlink()
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
         conn.execute("create schema dq_failures; create table dq_failures.kept as select * from dwh.fct_sessions")
@@ -152,24 +161,35 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     before = holding_tables(pipeline)
     for name in (
         *(f"raw.{feed}" for feed in contracts),
-        *("raw._removed_events", "raw._rejects", "dwh.dim_users", "dwh.snap_subscribers", "dwh.dim_app_users"),
+        *("raw._removed_sessions", "raw._rejects", "dwh.dim_users", "dwh.snap_subscribers", "dwh.dim_app_users"),
         *("dwh.int_engagement__user_keys", "mart.user_lifetimes", "mart.churn_risk", "mart_candidate.churn_risk"),
         *("dq_failures.kept", "mart_previous.churn_risk", "dev_me_dwh.dim_users"),
     ):
         assert name in before, name
+    assert {path.suffix for path in delivered_with(pipeline.landing)} == {".csv", ".parquet"}
     shown = erase("--user", PERSON, "--dry-run")
     assert shown.exit_code == 3
     assert "raw.sessions" in shown.output
     assert holding_tables(pipeline) == before
+
+    # a gate stops it: raw and the published marts are free of the person, and the same command goes on from there
+    future = pipeline.land("sessions", "future.csv", ["1,2199-01-01,true,DIRECT"])
+    pipeline.load("sessions")
     everybody = dict(pipeline.query("select load_id, record_count from mart.load_history", "analyst"))
+    stopped = erase("--user", PERSON, "--yes")
+    assert (stopped.exit_code, "Gate raw failed" in stopped.output) == (1, True), stopped.output
+    left = [name for name in holding_tables(pipeline) if not name.startswith(("dwh.", "dev_me_dwh.", "pg_catalog."))]
+    assert left == [f"raw._removed_{feed}" for feed in contracts]
+    unload(ingest, contracts["sessions"], "sessions/future.csv", run_id="test")
+    future.unlink()
 
     done = erase("--user", PERSON, "--yes")
     assert done.exit_code == 3, done.output
     assert holding_tables(pipeline) == []
     assert holding_files(home / "logs", home / "dbt", reports) == []
     assert log.read_text() == f'a value "0000000000" of somebody, and {PERSON}0 of somebody else\n'
-    named = sorted(Path(line).name for line in done.stdout.splitlines() if str(pipeline.landing) in line)
-    assert named == holding_files(pipeline.landing)
+    named = {Path(line) for line in done.stdout.splitlines() if str(pipeline.landing) in line}
+    assert named == delivered_with(pipeline.landing)
     assert not describe_difference(pipeline.marts(), without)
     # nothing is lost silently: each record is loaded, refused or erased
     ledger = "select load_id, record_count, loaded_count + rejected_count + erased_count from mart.load_history"
@@ -177,7 +197,8 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     assert {load_id: records for load_id, records, _ in counts} == everybody
     assert all(records == accounted for _, records, accounted in counts)
     assert pipeline.query("select sum(rejected_count) from mart.load_history", "analyst") == [(1,)]
-    assert pipeline.gates().keys() <= {"few_rejects_sessions"}
+    gates = "select count(distinct gate) from mart.gate_results where run_id like 'erase %'"
+    assert pipeline.query(gates, "analyst") == [(4,)]
 
     # the same files under other names, the fast way and the one of large files
     brought = 0
@@ -220,6 +241,30 @@ def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytes
     )
     assert (result.status, result.loaded_count, result.rejected_count, result.erased_count) == ("loaded", 1, 0, 2)
     assert pipeline.query("select userid from raw.sessions") == [(43,)]
+    # nor does the server's own log quote what files hold
+    assert pipeline.query("show log_min_messages", "ingest") == [("fatal",)]
+    assert pipeline.query("show log_error_verbosity") == [("terse",)]
+
+
+def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipeline: Pipeline) -> None:
+    """Nor does a column of another name count, or an id that is a part of another one."""
+    tables = {"dwh.keys": "identity, user_id", "dwh.facts": "user_id, n", "mart.mine": "user_id, n"}
+    ids = "('customer', '7'), ('other', '7'), ('customer', '77'), ('customer', ' 7 ')"
+    rows = f"(values {ids}) as ids (identity, user_id), (select 7 as n) as numbers"
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        for name, columns in tables.items():
+            conn.execute(f"create table {name} as select {columns} from {rows}".encode())
+    contracts = tuple(load_contracts(feeds_folder()).values())
+    several = people.People("customer", ("7",), contracts, is_only=False)
+    found = [("dwh.facts", 3, False), ("dwh.keys", 2, True), ("mart.mine", 3, False)]
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        assert [(each.table, each.row_count, each.is_sure) for each in people.find(conn, several)] == found
+    gone = people.erase(pipeline.warehouse, several, "^dwh$", only_sure=True)
+    assert [(each.table, each.row_count) for each in gone] == [("dwh.keys", 2)]
+    gone = people.erase(pipeline.warehouse, several, "^mart$", only_sure=False)
+    assert [(each.table, each.row_count) for each in gone] == [("mart.mine", 3)]
+    assert pipeline.query("select * from dwh.keys") == [("other", "7"), ("customer", "77")]
+    assert len(pipeline.query("select * from dwh.facts")) == 4
 
 
 def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
