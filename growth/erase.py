@@ -51,7 +51,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
         click.confirm(f"Erase {len(who.users)} users of {identity}? There is no way back.", abort=True, err=True)
     run_id = f"erase {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     with _turn(warehouse):
-        _erase(warehouse, who, run_id)
+        _erase(warehouse, who, run_id, is_known=bool(found))
         left = _rebuild(warehouse, run_id) if found else ""
         if not left:
             _finish(warehouse, who)
@@ -111,7 +111,7 @@ def _turn(warehouse: Warehouse) -> Iterator[None]:
         yield
 
 
-def _erase(warehouse: Warehouse, who: People, run_id: str) -> None:
+def _erase(warehouse: Warehouse, who: People, run_id: str, *, is_known: bool) -> None:
     """Everything that no run takes out, and raw, from which the rest follows."""
     erased = erasure.erase(warehouse.conninfo("ingest"), who.contracts, who.users, run_id=run_id)
     rows, rejects = sum(each.row_count for each in erased), sum(each.reject_count for each in erased)
@@ -119,7 +119,8 @@ def _erase(warehouse: Warehouse, who: People, run_id: str) -> None:
     # Published rows at once: should a gate stop what follows, nobody reads them meanwhile.
     for place in people.erase(warehouse, who, MARTS, only_sure=False):
         say(f"{place.table}: {place.row_count:,} rows are erased")
-    for schemas, what in ((KEPT_FAILURES, "kept failures"), (ROLLBACK_COPIES, "rollback copies")):
+    kept = {"kept failures": KEPT_FAILURES} | ({"rollback copies": ROLLBACK_COPIES} if is_known else {})
+    for what, schemas in kept.items():
         if dropped := people.drop_kept(warehouse, schemas):
             say(f"{what}: {len(dropped)} tables are dropped")
     for place in people.erase_messages(warehouse, who):
@@ -133,17 +134,19 @@ def _rebuild(warehouse: Warehouse, run_id: str) -> str:
     from growth.gate_results import run_gate
     from growth.publish import publish
 
-    for layer in ("raw", *dbt.LAYERS):
-        if layer != "raw":
-            say(f"Building {layer}")
-            built = dbt.run_layer(layer, warehouse)
-            if not built.succeeded:
-                return f"Layer {layer} failed: {built.reason}"
-        gate = run_gate(layer, warehouse, run_id)
-        if not gate.succeeded:
-            return f"Gate {layer} failed: {gate.reason}"
+    with contextlib.redirect_stdout(sys.stderr):  # what dbt says is no result of ours
+        for layer in ("raw", *dbt.LAYERS):
+            if layer != "raw":
+                say(f"Building {layer}")
+                built = dbt.run_layer(layer, warehouse)
+                if not built.succeeded:
+                    return f"Layer {layer} failed: {built.reason}"
+            gate = run_gate(layer, warehouse, run_id)
+            if not gate.succeeded:
+                return f"Gate {layer} failed: {gate.reason}"
     publication = publish(warehouse, run_id, dbt.mart_names())
     say(f"Published: {sum(publication.changed_counts.values()):,} rows changed")
+    people.drop_kept(warehouse, ROLLBACK_COPIES)  # of the marts that counted them
     forget_removed_rows(warehouse)
     return ""
 
@@ -156,7 +159,6 @@ def _finish(warehouse: Warehouse, who: People) -> None:
         say(
             f"{place.table}: {place.row_count:,} rows are erased; counts that hold them are for its owner to build anew"
         )
-    people.drop_kept(warehouse, ROLLBACK_COPIES)  # of the marts that counted them
     people.vacuum(warehouse)
 
 

@@ -18,7 +18,7 @@ select feed,
     coalesce(sum(record_count) filter (where status = 'loaded'), 0)::bigint as records,
     coalesce(sum(loaded_count) filter (where status = 'loaded'), 0)::bigint as loaded,
     coalesce(sum(rejected_count) filter (where status = 'loaded'), 0)::bigint as rejected,
-    coalesce(sum(erased_count) filter (where status = 'loaded'), 0)::bigint as erased,
+    coalesce(sum(record_count - loaded_count - rejected_count) filter (where status = 'loaded'), 0)::bigint as erased,
     to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
 from raw._loads as loads group by feed
 """
@@ -60,11 +60,22 @@ def report(warehouse: Warehouse) -> list[str]:
             if feed not in contracts
         ]
         refusals = conn.execute(REFUSED).fetchall()
+        begun = _begun_erasures(conn)
     # nor is one that was taken away
     refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
-    return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse), about_elementary]
+    return [*table.render(HEADERS, rows).splitlines(), *refused, *begun, last_publication(warehouse), about_elementary]
+
+
+def _begun_erasures(conn: psycopg.Connection) -> list[str]:
+    """A line where an erasure did not come to its end."""
+    if conn.execute("select to_regclass('raw._erasures')").fetchone() == (None,):
+        return []
+    row = conn.execute("select count(*), min(erased_at) from raw._erasures where completed_at is null").fetchone()
+    if row is None or not row[0]:
+        return []
+    return [f"{row[0]} people are erased in part since {row[1]:%Y-%m-%d %H:%M}: repeat `growth erase` for them."]
 
 
 def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str]:

@@ -178,6 +178,7 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     everybody = dict(pipeline.query("select load_id, record_count from mart.load_history", "analyst"))
     stopped = erase("--user", PERSON, "--yes")
     assert (stopped.exit_code, "Gate raw failed" in stopped.output) == (1, True), stopped.output
+    assert "1 people are erased in part" in CliRunner().invoke(cli, ["status"]).output
     left = [name for name in holding_tables(pipeline) if not name.startswith(("dwh.", "dev_me_dwh.", "pg_catalog."))]
     assert left == [f"raw._removed_{feed}" for feed in contracts]
     unload(ingest, contracts["sessions"], "sessions/future.csv", run_id="test")
@@ -188,8 +189,13 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     assert holding_tables(pipeline) == []
     assert holding_files(home / "logs", home / "dbt", reports) == []
     assert log.read_text() == f'a value "0000000000" of somebody, and {PERSON}0 of somebody else\n'
-    named = {Path(line) for line in done.stdout.splitlines() if str(pipeline.landing) in line}
+    named = {Path(line) for line in done.stdout.splitlines() if line.startswith("/")}
     assert named == delivered_with(pipeline.landing)
+    assert "dbt" not in done.stdout
+    status = CliRunner().invoke(cli, ["status"]).output
+    assert "in part" not in status
+    [sessions] = [line for line in status.splitlines() if line.startswith("sessions ")]
+    assert re.search(r"\| +[1-9][0-9]* \| [-0-9: ]+ \| 0\.\d MB +\| 0\.\d MB +\| 0\.0 MB", sessions), sessions
     assert not describe_difference(pipeline.marts(), without)
     # nothing is lost silently: each record is loaded, refused or erased
     ledger = "select load_id, record_count, loaded_count + rejected_count + erased_count from mart.load_history"
