@@ -27,7 +27,7 @@ HEADERS = ("feed", "files", "records", "loaded", "rejected", "erased", "last loa
 RAW_BYTES = """
 select coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint
 from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
-where nspname = 'raw' and relkind = 'r' and (relname in (%(feed)s, '_removed_' || %(feed)s) or relname ~ %(parts)s)
+where nspname = 'raw' and relkind = 'r' and (relname = any(%(tables)s) or relname ~ %(parts)s)
 """
 REFUSED_SHOWN = 10
 # a file that was corrected and loaded since is no news
@@ -80,7 +80,8 @@ def _begun_erasures(conn: psycopg.Connection) -> list[str]:
 
 def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str]:
     """What a feed takes up: its tables in raw, its files in the landing folder, those in the archive."""
-    row = conn.execute(RAW_BYTES, {"feed": feed, "parts": rf"^{feed}_load_\d+_\d+$"}).fetchone()
+    names = {"tables": [feed, f"_removed_{feed}"], "parts": rf"^{feed}_load_\d+_\d+$"}
+    row = conn.execute(RAW_BYTES, names).fetchone()
     landing = landing_folder()
     return (
         _size(int(row[0]) if row else 0),
