@@ -55,6 +55,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
         left = _rebuild(warehouse, run_id) if found else ""
         if not left:
             _finish(warehouse, who)
+    people.vacuum(warehouse)
     changed = people_files.write_over(who)
     if changed:
         say(f"Ids were written over in {len(changed)} logs, reports and results of dbt.")
@@ -159,7 +160,6 @@ def _finish(warehouse: Warehouse, who: People) -> None:
         say(
             f"{place.table}: {place.row_count:,} rows are erased; counts that hold them are for its owner to build anew"
         )
-    people.vacuum(warehouse)
 
 
 def _shown(places: Sequence[Place]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -167,10 +167,11 @@ def vacuum(warehouse: Warehouse) -> None:
         ).fetchall()
         for schema, table in tables:
             target = sql.Identifier(schema, table)
-            conn.execute(sql.SQL("vacuum (analyze) {}").format(target))
-            # analyzing an empty table leaves the statistics of before
-            if conn.execute(sql.SQL("select exists (select from {})").format(target)).fetchone() == (False,):
-                _forget_statistics(conn, schema, table)
+            with suppress(psycopg.errors.UndefinedTable):  # a run has begun since, and makes tables anew
+                conn.execute(sql.SQL("vacuum (analyze) {}").format(target))
+                # analyzing an empty table leaves the statistics of before
+                if conn.execute(sql.SQL("select exists (select from {})").format(target)).fetchone() == (False,):
+                    _forget_statistics(conn, schema, table)
 
 
 def _forget_statistics(conn: psycopg.Connection, schema: str, table: str) -> None:

@@ -48,8 +48,13 @@ def commands_turn(warehouse: Warehouse) -> Iterator[None]:
     """
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         taken = conn.execute(f"select pg_try_advisory_lock({LOCK})".encode()).fetchone()
+        try:  # whoever keeps runs from taking the turn, wants no models built either
+            with conn.transaction():
+                conn.execute("lock table dwh._turn in share row exclusive mode nowait")
+        except psycopg.errors.LockNotAvailable:
+            taken = (False,)
         if taken == (False,) or conn.execute(BUILDING).fetchone() == (True,):
-            raise TurnTaken("A run is going on, or another command that builds models: wait for its end.")
+            raise TurnTaken("A run is going on, or a command that wants no run beside it: wait for its end.")
         yield
 
 
@@ -67,9 +72,9 @@ def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bo
         The run to wait for; None where the turn was taken.
     """
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
-        conn.execute("lock table dwh._turn in share row exclusive mode")
         if conn.execute(f"select pg_try_advisory_xact_lock_shared({LOCK})".encode()).fetchone() == (False,):
             return COMMAND
+        conn.execute("lock table dwh._turn in share row exclusive mode")
         row = conn.execute("select run_id from dwh._turn").fetchone()
         if row and row[0] != run_id and is_going_on(row[0]):
             return str(row[0])

@@ -21,7 +21,7 @@ from support.ways import describe_difference
 from growth import people
 from growth.cli import cli
 from growth.settings import feeds_folder
-from growth.turns import TurnTaken, commands_turn
+from growth.turns import COMMAND, TurnTaken, commands_turn, take_turn
 from ingest.contract import load_contracts
 from ingest.load import load_feed
 from ingest.unload import unload
@@ -274,10 +274,12 @@ def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipelin
 
 
 def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
-    from growth.turns import COMMAND, take_turn
-
     with commands_turn(pipeline.warehouse):
         assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) == COMMAND
         with pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
             pass
     assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) is None
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as quiet:
+        quiet.execute("lock table dwh._turn in row exclusive mode")
+        with pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
+            pass
