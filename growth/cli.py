@@ -17,6 +17,7 @@ from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
+from growth.erase import erase
 from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.rejects import rejects
@@ -36,6 +37,7 @@ def cli() -> None:
 
 
 cli.add_command(rejects)
+cli.add_command(erase)
 cli.add_command(alert)
 cli.add_command(backtest)
 cli.add_command(dashboard)
@@ -359,13 +361,14 @@ def main() -> None:
     from growth.notebook import JupyterMissing
     from growth.packages import PackagesUnavailable
     from growth.reports import DocsFailed
+    from growth.turns import TurnTaken
     from growth.warehouse import WarehouseUnusable
     from ingest.errors import IngestError
 
     try:
         cli()
     except (
-        *(EmbeddedError, IngestError, PublishRefused, WarehouseUnusable),
+        *(EmbeddedError, IngestError, PublishRefused, TurnTaken, WarehouseUnusable),
         *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, OSError),
     ) as error:
         say(f"growth: {error}")

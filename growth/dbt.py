@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -280,7 +281,9 @@ def _failure(result: Any) -> NodeFailure:
     query = "\n".join(line for line in (getattr(result.node, "compiled_code", None) or "").splitlines() if line.strip())
     row_count = result.failures if is_test else None
     kept_in = _relation(result.node) if is_test else ""
-    return NodeFailure(result.node.name, str(result.status), str(result.message or ""), row_count, query, kept_in)
+    # Postgres names the values of a key that is there twice
+    message = re.sub(r"\)=\([^\n]*\)", ")=(…)", str(result.message or ""))
+    return NodeFailure(result.node.name, str(result.status), message, row_count, query, kept_in)
 
 
 def _relation(node: Any) -> str:

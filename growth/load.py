@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from growth.settings import Warehouse, feeds_folder, landing_folder
+from ingest.archive import delete_old
 from ingest.contract import load_contracts
 from ingest.load import load_feed
 from ingest.results import LoadProgress, LoadResult
@@ -32,6 +33,8 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
             say(f"{feed}: no file in {landing / feed}: nothing to load")
         for result in loaded:
             say(describe(result))
+        for path in delete_old(warehouse.conninfo("ingest"), contracts[feed], landing):
+            say(f"{path}: deleted from the archive, its time there is over")
         results += loaded
     return results
 
@@ -46,6 +49,8 @@ def describe(result: LoadResult) -> str:
     text = f"{result.source_file}: {result.loaded_count:,} records in {result.seconds:.1f} s ({rate:.0f} MB/s)"
     if result.rejected_count:
         text += f"\n  {result.rejected_count:,} records are in quarantine: growth rejects show {result.source_file}"
+    if result.erased_count:
+        text += f"\n  {result.erased_count:,} records are of people who were erased: left out"
     if result.added_columns:
         text += f"\n  not in the contract, not loaded: {', '.join(result.added_columns)}"
     return text

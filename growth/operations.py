@@ -107,7 +107,7 @@ comment on column mart.dbt_invocations.finished_at is 'When it was written down,
 
 # What an error quotes from a file is for those who may read raw.
 LOAD_HISTORY = """
-create view mart.load_history as
+create or replace view mart.load_history as
 select
     load_id,
     feed,
@@ -122,7 +122,8 @@ select
     finished_at,
     round(extract(epoch from finished_at - started_at), 3) as duration_seconds,
     run_id,
-    removed_by as removed_by_load_id
+    removed_by as removed_by_load_id,
+    erased_count
 from raw._loads
 where status not in ('removal', 'replayed');
 comment on view mart.load_history is 'One row per delivered file and content.';
@@ -132,7 +133,7 @@ comment on column mart.load_history.source_file is 'Path of the file below the l
 comment on column mart.load_history.status is
 'loaded; refused (see error); replaced or unloaded: its rows are not in the warehouse any more.';
 comment on column mart.load_history.size_bytes is 'Size of the file as it was delivered.';
-comment on column mart.load_history.record_count is 'Records of the file: loaded and rejected ones.';
+comment on column mart.load_history.record_count is 'Records of the file: loaded, rejected and erased ones.';
 comment on column mart.load_history.loaded_count is 'Records that went into raw.';
 comment on column mart.load_history.rejected_count is 'Records in quarantine, see reject_summary.';
 comment on column mart.load_history.error is 'Why the file was refused, in one line; growth status says all of it.';
@@ -140,11 +141,13 @@ comment on column mart.load_history.started_at is 'When its load began.';
 comment on column mart.load_history.finished_at is 'When its load ended.';
 comment on column mart.load_history.duration_seconds is 'How long the load took.';
 comment on column mart.load_history.run_id is 'Run that loaded it.';
-comment on column mart.load_history.removed_by_load_id is 'Load that took its rows out.'
+comment on column mart.load_history.removed_by_load_id is 'Load that took its rows out.';
+comment on column mart.load_history.erased_count is
+'Records of people who were erased, taken out later or kept out by the load: growth erase.'
 """
 
 REJECT_SUMMARY = """
-create view mart.reject_summary as
+create or replace view mart.reject_summary as
 select
     rejects.feed,
     cast(loads.finished_at at time zone 'UTC' as date) as load_date,
@@ -166,6 +169,11 @@ comment on column mart.reject_summary.replayed_count is 'Those that were loaded 
 comment on column mart.reject_summary.discarded_count is 'Those that were given up: growth rejects discard.'
 """
 VIEWS = {"load_history": LOAD_HISTORY, "reject_summary": REJECT_SUMMARY}
+# The last column of each: a view of an older release lacks it.
+NEWEST = {"load_history": "erased_count", "reject_summary": "discarded_count"}
+LACKING = """
+select not exists (select from pg_attribute where attrelid = to_regclass(%s) and attname = %s)
+"""
 
 
 def ensure_operations(conn: psycopg.Connection) -> None:
@@ -175,5 +183,5 @@ def ensure_operations(conn: psycopg.Connection) -> None:
     conn.execute(DBT_INVOCATIONS)
     for name, statements in VIEWS.items():
         # looked up first: `create or replace` would wait for whoever reads the view
-        if conn.execute("select to_regclass(%s)", [f"mart.{name}"]).fetchone() == (None,):
+        if conn.execute(LACKING, [f"mart.{name}", NEWEST[name]]).fetchone() == (True,):
             conn.execute(statements.encode())

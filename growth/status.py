@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import psycopg
 
 from growth import packages, table
 from growth.settings import Warehouse, feeds_folder, landing_folder
 from ingest.contract import load_contracts
+from ingest.landing import ARCHIVE_FOLDER
 
 FEEDS = """
 select feed,
@@ -16,10 +18,17 @@ select feed,
     coalesce(sum(record_count) filter (where status = 'loaded'), 0)::bigint as records,
     coalesce(sum(loaded_count) filter (where status = 'loaded'), 0)::bigint as loaded,
     coalesce(sum(rejected_count) filter (where status = 'loaded'), 0)::bigint as rejected,
+    coalesce(sum(record_count - loaded_count - rejected_count) filter (where status = 'loaded'), 0)::bigint as erased,
     to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
 from raw._loads as loads group by feed
 """
-HEADERS = ("feed", "files", "records", "loaded", "rejected", "last load (UTC)")
+HEADERS = ("feed", "files", "records", "loaded", "rejected", "erased", "last load (UTC)", "raw", "landing", "archive")
+# With the tables of large loads, and what is on its way out.
+RAW_BYTES = """
+select coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint
+from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
+where nspname = 'raw' and relkind = 'r' and (relname = any(%(tables)s) or relname ~ %(parts)s)
+"""
 REFUSED_SHOWN = 10
 # a file that was corrected and loaded since is no news
 REFUSED = """
@@ -44,14 +53,55 @@ def report(warehouse: Warehouse) -> list[str]:
             return ["The warehouse is empty: land files and run `growth run`.", about_elementary]
         loads = {row[0]: row for row in conn.execute(FEEDS)}
         contracts = load_contracts(feeds_folder())
-        rows = [loads.get(feed, (feed, 0, 0, 0, 0, None)) for feed in contracts]
-        rows += [(f"{feed} (no contract)", *rest) for feed, *rest in loads.values() if feed not in contracts]
+        rows = [(*loads.get(feed, (feed, 0, 0, 0, 0, 0, None)), *_disk_use(conn, feed)) for feed in contracts]
+        rows += [
+            (f"{feed} (no contract)", *rest, *_disk_use(conn, feed))
+            for feed, *rest in loads.values()
+            if feed not in contracts
+        ]
         refusals = conn.execute(REFUSED).fetchall()
+        begun = _begun_erasures(conn)
     # nor is one that was taken away
     refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
-    return [*table.render(HEADERS, rows).splitlines(), *refused, last_publication(warehouse), about_elementary]
+    return [*table.render(HEADERS, rows).splitlines(), *refused, *begun, last_publication(warehouse), about_elementary]
+
+
+def _begun_erasures(conn: psycopg.Connection) -> list[str]:
+    """A line where an erasure did not come to its end."""
+    if conn.execute("select to_regclass('raw._erasures')").fetchone() == (None,):
+        return []
+    row = conn.execute("select count(*), min(erased_at) from raw._erasures where completed_at is null").fetchone()
+    if row is None or not row[0]:
+        return []
+    return [f"{row[0]} people are erased in part since {row[1]:%Y-%m-%d %H:%M}: repeat `growth erase` for them."]
+
+
+def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str]:
+    """What a feed takes up: its tables in raw, its files in the landing folder, those in the archive."""
+    names = {"tables": [feed, f"_removed_{feed}"], "parts": rf"^{feed}_load_\d+_\d+$"}
+    row = conn.execute(RAW_BYTES, names).fetchone()
+    landing = landing_folder()
+    return (
+        _size(int(row[0]) if row else 0),
+        _size(_bytes_below(landing / feed)),
+        _size(_bytes_below(landing / ARCHIVE_FOLDER / feed)),
+    )
+
+
+def _bytes_below(folder: Path) -> int:
+    sizes = 0
+    for path in folder.rglob("*"):
+        try:
+            sizes += path.lstat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # moved meanwhile
+            continue
+    return sizes
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def silent_domains(warehouse: Warehouse) -> list[str]:

@@ -8,7 +8,8 @@ Target: ``dwh._turn``, one row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
@@ -22,6 +23,39 @@ create table if not exists dwh._turn (
 );
 comment on table dwh._turn is 'The run of growth_daily that may write; it has ended where Airflow says so.';
 """
+
+# Held by a command of growth for as long as it builds models itself.
+LOCK = "hashtext('growth.models')"
+COMMAND = "of a command, such as growth erase"
+BUILDING = """
+select exists (
+    select from pg_stat_activity
+    where datname = current_database() and application_name = 'dbt' and pid <> pg_backend_pid()
+)
+"""
+
+
+class TurnTaken(Exception):
+    """Somebody else builds models."""
+
+
+@contextmanager
+def commands_turn(warehouse: Warehouse) -> Iterator[None]:
+    """Keep runs from beginning while a command builds models itself; they wait as for another run.
+
+    Raises:
+        TurnTaken: another command has the turn, or dbt is at work: a run is going on.
+    """
+    with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
+        taken = conn.execute(f"select pg_try_advisory_lock({LOCK})".encode()).fetchone()
+        try:  # whoever keeps runs from taking the turn, wants no models built either
+            with conn.transaction():
+                conn.execute("lock table dwh._turn in share row exclusive mode nowait")
+        except psycopg.errors.LockNotAvailable:
+            taken = (False,)
+        if taken == (False,) or conn.execute(BUILDING).fetchone() == (True,):
+            raise TurnTaken("A run is going on, or a command that wants no run beside it: wait for its end.")
+        yield
 
 
 def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bool]) -> str | None:
@@ -38,6 +72,8 @@ def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bo
         The run to wait for; None where the turn was taken.
     """
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        if conn.execute(f"select pg_try_advisory_xact_lock_shared({LOCK})".encode()).fetchone() == (False,):
+            return COMMAND
         conn.execute("lock table dwh._turn in share row exclusive mode")
         row = conn.execute("select run_id from dwh._turn").fetchone()
         if row and row[0] != run_id and is_going_on(row[0]):

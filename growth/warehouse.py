@@ -26,6 +26,11 @@ SCHEMAS = {
 }
 # role → the schemas it may read, tables to come included
 READERS = {"transform": ("raw",), "analyst": ("dwh", "mart")}
+# role → what of its errors the server's log leaves out
+QUIET = {
+    "ingest": {"log_min_messages": "fatal", "log_min_error_statement": "panic"},
+    "transform": {"log_error_verbosity": "terse", "log_min_error_statement": "panic"},
+}
 
 
 class WarehouseUnusable(Exception):
@@ -81,9 +86,23 @@ def _create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
         # member of its roles, an owner who is no superuser may give them schemas too
         conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
     database = sql.Identifier(warehouse.database)
+    _quiet_log(conn, database)
     conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
     conn.execute(sql.SQL("grant create on database {} to transform").format(database))  # dbt's dev schemas
     conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+
+
+def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
+    """Keep what a file holds out of the server's own log, where we may: its messages quote values and statements.
+
+    What goes wrong is told to us, and stands in the ledger, the quarantine or the log of the run.
+    """
+    if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() != (True,):
+        return
+    for role, settings in QUIET.items():
+        for name, value in settings.items():
+            statement = sql.SQL("alter role {} in database {} set {} = {}")
+            conn.execute(statement.format(sql.Identifier(role), database, sql.Identifier(name), sql.Literal(value)))
 
 
 def _create_schemas(conn: psycopg.Connection, warehouse: Warehouse) -> None:

@@ -1,10 +1,24 @@
-"""Move loaded files out of the way, for feeds whose contract says so."""
+"""Move loaded files out of the way, for feeds whose contract says so, and delete them when their time is over."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from ingest.contract import Contract
+from ingest.copy import connect
 from ingest.landing import ARCHIVE_FOLDER, Delivery
+
+# Whatever is loaded whole, and long enough ago: by content, as archived files may have other names than the ledger.
+_OVER = """
+select size_bytes, sha256 from raw._loads as loads
+where
+    feed = %s and status in ('loaded', 'replaced') and finished_at < now() - %s * interval '1 day'
+    and not exists (
+        select from raw._rejects as rejects
+        where rejects.load_id = loads.load_id and replayed_at is null and discarded_at is null
+    )
+"""
 
 
 def archive(delivery: Delivery, landing: Path) -> Path:
@@ -22,3 +36,31 @@ def archive(delivery: Delivery, landing: Path) -> Path:
         number += 1
         free = target.with_name(f"{target.name}.{number}")
     return delivery.path.rename(free)
+
+
+def delete_old(conninfo: str, contract: Contract, landing: Path) -> list[str]:
+    """Delete archived files of a feed that were loaded longer ago than the contract keeps them.
+
+    A file stays while a record of it waits in quarantine, and where the ledger has another content than it. What they
+    brought stays in raw.
+
+    Returns:
+        Their paths below the archive folder.
+    """
+    folder = landing / ARCHIVE_FOLDER
+    if contract.retention is None or not (folder / contract.feed).is_dir():
+        return []
+    with connect(conninfo, contract) as conn:
+        over = set(conn.execute(_OVER, [contract.feed, contract.retention.archive_days]).fetchall())
+    sizes = {size for size, _ in over}
+    deleted = []
+    for path in sorted((folder / contract.feed).rglob("*")):
+        if path.is_file() and path.stat().st_size in sizes and (path.stat().st_size, _sha256(path)) in over:
+            path.unlink()
+            deleted.append(path.relative_to(folder).as_posix())
+    return deleted
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

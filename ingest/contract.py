@@ -76,6 +76,7 @@ class Column(_Strict):
     aliases: Annotated[tuple[Text, ...], Field(strict=False)] = ()  # other names that a file's header may have for it
     max_length: Annotated[int, Field(gt=0)] | None = None  # characters
     format: Text | None = None  # a template of Postgres' to_timestamp, such as DD Mon YYYY
+    personal: bool = False  # tells something of a person: its values are shown in no log and no alert
     # What gate_raw judges, and not the load: a row below or without its match is no bad record, but bad data.
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
     references: Reference | None = None
@@ -172,6 +173,12 @@ class Freshness(_Strict):
         return self
 
 
+class Retention(_Strict):
+    """How long files stay in the archive of the landing folder, counted from their load."""
+
+    archive_days: Annotated[int, Field(gt=0)]
+
+
 class Contract(_Strict):
     """One feed: its columns and types, its key, its event time, how it is delivered, and its limits.
 
@@ -191,6 +198,7 @@ class Contract(_Strict):
     freshness: Freshness
     delivery: DeliveryMode = "replace"
     after_load: AfterLoad = "keep"
+    retention: Retention | None = None
     csv: CsvFormat = Field(default_factory=CsvFormat)
     max_reject_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     columns: Annotated[tuple[Column, ...], Field(min_length=1, strict=False)]
@@ -210,6 +218,13 @@ class Contract(_Strict):
         named += [(f"key[{place}]", name) for place, name in enumerate(self.key)]
         faults += [f"{place}: {name!r} is no column; {known}" for place, name in named if name not in names]
         faults += [f"key: {name!r} is there twice" for name in _repeated(self.key)]
+        marked = [column.name for column in self.columns if column.personal]
+        if marked and self.user is None:
+            faults.append(
+                f"user: is missing, but {', '.join(marked)} is personal: name the column that says whose it is"
+            )
+        if self.retention is not None and self.after_load != "archive":
+            faults.append("retention: archive_days needs after_load: archive")
         if self.has_extract_date and self.event_time is not None:
             faults.append("event_time: a full_extract has none, its rows are dated by their extract; remove this key")
         elif not self.has_extract_date and self.event_time is None:
@@ -251,6 +266,11 @@ class Contract(_Strict):
     def user_identity(self) -> str:
         """Feeds of one identity share their user ids; it is the domain unless the contract names another."""
         return self.identity or self.domain
+
+    @property
+    def personal_columns(self) -> tuple[str, ...]:
+        """The columns whose values are shown in no log and no alert: the user's, and those that are marked."""
+        return tuple(column.name for column in self.columns if column.personal or column.name == self.user)
 
     def column(self, name: str) -> Column:
         """The column of that name."""
@@ -344,7 +364,8 @@ def _key_path(location: Iterable[str | int]) -> str:
 
 def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
     nested: dict[str | int, type[BaseModel]] = {
-        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness}
+        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness},
+        "retention": Retention,
     }
     return next((nested[part] for part in reversed(location[:-1]) if part in nested), Contract).model_fields
 

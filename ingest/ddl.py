@@ -1,9 +1,9 @@
 """The tables of schema raw: one per contract, and the ledger of loads beside them.
 
 Target: ``raw.<feed>`` (the contract's columns and ``_load_id``), ``raw._removed_<feed>`` (the same columns: rows that a
-load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``. They belong to the role ``ingest`` where
-it exists: the tables of large loads become children of ``raw.<feed>``, and only its owner may do that. Reading them
-needs no grant of their own: a query of a parent is checked against the parent's privileges alone.
+load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``, ``raw._erasures``. They belong to the
+role ``ingest`` where it exists: the tables of large loads become children of ``raw.<feed>``, and only its owner may do
+that. Reading them needs no grant of their own: a query of a parent is checked against the parent's privileges alone.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ create table if not exists raw._loads (
     record_count bigint not null default 0,
     loaded_count bigint not null default 0,
     rejected_count bigint not null default 0,
+    erased_count bigint not null default 0,
     status text not null check (status in ('loaded', 'replaced', 'unloaded', 'refused', 'replayed', 'removal')),
     error text,
     started_at timestamptz not null,
@@ -51,13 +52,28 @@ create table if not exists raw._loads (
     field_names text [],
     removed_by bigint,
     replay_of bigint,
-    check (record_count = loaded_count + rejected_count)
+    check (record_count = loaded_count + rejected_count + erased_count)
 );
+do $$
+begin
+    -- looked up first: alter table would wait for whoever reads the ledger
+    if not exists (
+        select from pg_attribute where attrelid = 'raw._loads'::regclass and attname = 'erased_count'
+    ) then
+        alter table raw._loads
+        add column erased_count bigint not null default 0,
+        drop constraint _loads_check,
+        add constraint _loads_check check (record_count = loaded_count + rejected_count + erased_count);
+    end if;
+end;
+$$;
 comment on table raw._loads is 'Ledger: one row per delivered file and content.';
 comment on column raw._loads.source_file is 'Path of the file below the landing folder.';
 comment on column raw._loads.status is
     'loaded; replaced or unloaded (its rows are gone, see removed_by); refused (see error); replayed (see replay_of);'
     ' or removal (it brought no rows and unloaded others).';
+comment on column raw._loads.erased_count is
+    'Records of people who were erased: taken out later, or kept out when the file was loaded.';
 comment on column raw._loads.field_names is 'Header of the file; null where it has none.';
 comment on column raw._loads.removed_by is 'Load that took the rows of this one out of raw.';
 comment on column raw._loads.replay_of is
@@ -89,6 +105,24 @@ comment on column raw._rejects.line_number is 'Physical line on which the record
 comment on column raw._rejects.record is 'The original bytes, without the line end.';
 comment on column raw._rejects.replayed_at is 'When the record was loaded after all.';
 comment on column raw._rejects.discarded_at is 'When somebody said that it is dealt with, and need not be replayed.';
+create table if not exists raw._erasures (
+    identity text not null,
+    user_hash bytea not null,
+    erased_at timestamptz not null default now(),
+    completed_at timestamptz,
+    primary key (identity, user_hash)
+);
+comment on table raw._erasures is 'Who was erased: whatever is loaded later is kept free of their records.';
+comment on column raw._erasures.user_hash is 'SHA-256 of the salt, the identity, a line feed and the id.';
+comment on column raw._erasures.completed_at is 'When the person was found nowhere in the warehouse any more.';
+create table if not exists raw._erasure_salt (
+    is_only_row boolean primary key default true check (is_only_row),
+    salt bytea not null
+);
+comment on table raw._erasure_salt is 'What the hashes of raw._erasures are made with: random, of this warehouse.';
+insert into raw._erasure_salt (salt)
+select decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
+on conflict do nothing;
 """
 
 

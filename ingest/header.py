@@ -17,6 +17,12 @@ from ingest.errors import FileRefused
 _SHOWN_CHARACTERS = 40
 _SHOWN_UNKNOWN = 10
 
+_LOOKS_LIKE_DATA = (
+    "no name matches, so this looks like data: if the file is right and has no header, set csv: {header: false} in the"
+    " contract"
+)
+_HIDDEN = "…"  # what may be somebody's data is no name to show
+
 _BYTE_ORDER_MARK = "\ufeff"
 # How the byte order marks of UTF-16 look to whoever decodes them as UTF-8 (with replacement, or escaped) or as Latin 1.
 _UTF16_MARKS = ("\ufffd\ufffd", "\udcff\udcfe", "\udcfe\udcff", "\xff\xfe", "\xfe\xff", "\ufffe")
@@ -83,11 +89,14 @@ def _describe(
     names: Sequence[str], columns: Sequence[str | None], required: list[str], twice: list[str], contract: Contract
 ) -> str:
     unknown = [_shown(name) for name, column in zip(names, columns, strict=True) if column is None]
+    hint = _hint(names, columns, contract)
+    if hint == _LOOKS_LIKE_DATA:
+        unknown = [_HIDDEN] * len(unknown)
     remarks = [f"missing: {', '.join(required)}"] if required else []
     remarks += [f"there twice: {', '.join(twice)}"] if twice else []
     remarks += [f"unknown: {', '.join(map(repr, unknown[:_SHOWN_UNKNOWN]))}"] if unknown else []
     lines = [f"header is not the contract's ({'; '.join(remarks)})"]
-    if hint := _hint(names, columns, contract):
+    if hint:
         lines.append(hint)
     elif required and unknown:
         lines.append("if a column has a new name, write that below the column in the contract: aliases: [new name]")
@@ -117,10 +126,7 @@ def _hint(names: Sequence[str], columns: Sequence[str | None], contract: Contrac
         return (
             f"it is one field that holds {shown}: if the file is right, set csv: {{delimiter: {shown}}} in the contract"
         )
-    return (
-        "no name matches, so this looks like data: if the file is right and has no header, set csv: {header: false} in"
-        " the contract"
-    )
+    return _LOOKS_LIKE_DATA
 
 
 def _shown(name: str) -> str:

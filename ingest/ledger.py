@@ -86,7 +86,9 @@ def next_load_id(conn: psycopg.Connection) -> int:
     return int(row[0])
 
 
-def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, loaded: int, rejected: int) -> None:
+def record_loaded(
+    conn: psycopg.Connection, load_id: int, entry: Entry, loaded: int, rejected: int, erased: int = 0
+) -> None:
     """Write down a load; a refusal of the very same content, before its contract was mended, is forgotten."""
     conn.execute(
         "delete from raw._loads where source_file = %s and status = 'refused' and coalesce(sha256, %s) = %s",
@@ -95,13 +97,13 @@ def record_loaded(conn: psycopg.Connection, load_id: int, entry: Entry, loaded: 
     conn.execute(
         """
         insert into raw._loads (load_id, feed, source_file, sha256, size_bytes, record_count, loaded_count,
-            rejected_count, status, started_at, finished_at, run_id, field_names)
+            rejected_count, erased_count, status, started_at, finished_at, run_id, field_names)
         overriding system value
-        values (%s, %s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s, %s)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s, %s)
         """,
         [
-            *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded + rejected, loaded),
-            *(rejected, entry.started_at, entry.run_id),
+            *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded + rejected + erased),
+            *(loaded, rejected, erased, entry.started_at, entry.run_id),
             None if entry.field_names is None else list(entry.field_names),
         ],
     )
@@ -112,13 +114,13 @@ def record_removal(conn: psycopg.Connection, load_id: int, entry: Entry) -> None
     _record_other(conn, load_id, entry, "removal", 0, None)
 
 
-def record_replay(conn: psycopg.Connection, load_id: int, entry: Entry, of: int, loaded: int) -> None:
+def record_replay(conn: psycopg.Connection, load_id: int, entry: Entry, of: int, loaded: int, erased: int = 0) -> None:
     """Write down that records left the quarantine of a load; that load counts them as loaded from now on."""
     _record_other(conn, load_id, entry, "replayed", loaded, of)
     conn.execute(
-        "update raw._loads set loaded_count = loaded_count + %s, rejected_count = rejected_count - %s"
-        " where load_id = %s",
-        [loaded, loaded, of],
+        "update raw._loads set loaded_count = loaded_count + %s, rejected_count = rejected_count - %s,"
+        " erased_count = erased_count + %s where load_id = %s",
+        [loaded, loaded + erased, erased, of],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from ingest.reading import RecordStream
 from ingest.results import LoadProgress, LoadResult, ProgressCallback
 from ingest.source import Source, contract_for, open_source
 from ingest.tables import qualified_time_index, raw_table
+from ingest.tombstones import keep_out, vacuum, wait_for_erasure
 
 LARGE_FILE_BYTES = 32 << 20
 ANALYZE_ROWS = 1_000
@@ -203,7 +205,7 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
                 if not with_care and not isinstance(error, FileRefused):
                     with_care = True
                     continue
-                reason = str(error).replace("\0", "\\0")
+                reason = _reason(error)
                 load_id = ledger.record_refused(conn, attempt.entry(), reason)
                 return LoadResult(
                     *(delivery.feed, delivery.source_file, "refused"),
@@ -214,6 +216,14 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
             if job.contract.after_load == "archive":
                 _archive(job, source, delivery)
             return result
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is refused, without what the server quotes of its records."""
+    text = str(error)
+    if isinstance(error, psycopg.Error):
+        text = re.sub(r'"[^"]*"', '"…"', error.diag.message_primary or text)
+    return text.replace("\0", "\\0")
 
 
 def _archive(job: _Job, source: Source, delivery: Delivery) -> None:
@@ -248,6 +258,7 @@ def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
 def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = attempt.contract
+    wait_for_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)
     if old is not None and (skipped := _skip(conn, job, delivery, source, old)):
@@ -273,22 +284,26 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
     if suspects is not None and suspects.record_count:
         suspects.judge(conn, contract, load_id, extract_date)
         rejected = quarantine(conn, contract.feed, load_id)
-        check_limit(conn, contract, load_id, rejected, stream.record_count)
         loaded += suspects.record_count - rejected
         days |= ledger.days_of_load(conn, contract, load_id)
-    if loaded + rejected != stream.record_count:
+    erased = keep_out(conn, contract, load_id)
+    loaded, rejected = loaded - erased.row_count, rejected - erased.reject_count
+    check_limit(conn, contract, load_id, rejected, stream.record_count)
+    if loaded + rejected + erased.record_count != stream.record_count:
         raise IngestError(
-            f"{delivery.source_file} has {stream.record_count} records; {loaded} are loaded and {rejected} refused,"
-            " which is not all of them"
+            f"{delivery.source_file} has {stream.record_count} records; {loaded} are loaded, {rejected} refused and"
+            f" {erased.record_count} of erased people, which is not all of them"
         )
     ledger.record_changed_days(conn, contract.feed, days, load_id)
     if old is not None:
         ledger.remove_load(conn, contract, old.load_id, load_id, "replaced")
-    ledger.record_loaded(conn, load_id, attempt.entry(stream.field_names), loaded, rejected)
+    entry = attempt.entry(stream.field_names)
+    ledger.record_loaded(conn, load_id, entry, loaded, rejected, erased.record_count)
     source.check_unchanged()
     return LoadResult(
         *(delivery.feed, delivery.source_file, "loaded", loaded, source.size_bytes),
         rejected_count=rejected,
+        erased_count=erased.record_count,
         added_columns=stream.header.added,
         load_id=load_id,
     )
@@ -332,8 +347,13 @@ def _refuse_unread(
 
 
 def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> None:
-    """Give the planner statistics of what is new; after the loads' transactions, so that nobody waits for it."""
-    if sum(result.loaded_count for result in results if result.status == "loaded") < ANALYZE_ROWS:
+    """Vacuum and statistics of what is new; after the loads' transactions, so that nobody waits for it."""
+    loads = [result for result in results if result.status == "loaded"]
+    if erased := [result.load_id for result in loads if result.erased_count and result.load_id is not None]:
+        with connect(conninfo, contract) as conn:
+            tables = [table for load_id in erased for table in ledger.load_tables(conn, contract.feed, load_id)]
+            vacuum(conn, [raw_table(contract.feed), *tables])
+    if sum(result.loaded_count for result in loads) < ANALYZE_ROWS:
         return
     with connect(conninfo, contract) as conn:
         # Postgres 18 would analyze every child again, and load tables are analyzed as they are filled.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,6 +24,7 @@ from ingest.header import match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
 from ingest.source import contract_for, from_utf8, to_utf8
+from ingest.tombstones import keep_out, wait_for_erasure
 
 SHOWN_REASONS = 10
 
@@ -49,10 +51,17 @@ def check_limit(
     ]
     for line_number, column_name, reason, message in first:
         where = f"line {line_number}, column {column_name}" if column_name else f"line {line_number}"
-        lines.append(f"  {where}: {reason}: {message}")
+        lines.append(f"  {where}: {reason}: {_shown(contract, column_name, message)}")
     if rejected_count > len(first):
         lines.append(f"  and {rejected_count - len(first)} more")
     raise FileRefused("\n".join(lines))
+
+
+def _shown(contract: Contract, column_name: str | None, message: str) -> str:
+    """A message for logs: what it quotes of a personal column is left out."""
+    if column_name is not None and column_name not in contract.personal_columns:
+        return message
+    return re.sub(r'"[^"]*"', '"…"', message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +186,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
     contract, started_at = contract_for(contract, source_file), datetime.now(UTC)
     csv = contract.csv
     with Spool() as suspects, conn.transaction():
+        wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)
         if old is None:  # taken out since we looked
@@ -190,12 +200,14 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
             suspects.add(reader.suspect(to_utf8(reject.record, csv.encoding), reject.line_number), reject.record)
         load_id = ledger.next_load_id(conn)
         suspects.judge(conn, contract, load_id, _extract_date_of(conn, contract, old.load_id))
-        loaded = release(conn, old.load_id)
-        if loaded:
+        released = release(conn, old.load_id)
+        erased = keep_out(conn, contract, load_id, rejects_of=old.load_id)
+        loaded = released - erased.row_count
+        if released or erased.record_count:
             ledger.record_changed_days(conn, contract.feed, ledger.days_of_load(conn, contract, load_id), load_id)
             entry = ledger.Entry(contract.feed, source_file, old.sha256, 0, started_at, run_id)
-            ledger.record_replay(conn, load_id, entry, old.load_id, loaded)
-    return Replayed(source_file, loaded, suspects.record_count - loaded)
+            ledger.record_replay(conn, load_id, entry, old.load_id, loaded, erased.record_count)
+    return Replayed(source_file, loaded, suspects.record_count - released - erased.reject_count)
 
 
 def _extract_date_of(conn: psycopg.Connection, contract: Contract, load_id: int) -> date | None:

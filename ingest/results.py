@@ -13,9 +13,10 @@ Status = Literal["loaded", "skipped", "refused", "unfinished"]
 class LoadResult:
     """What became of one file.
 
-    ``loaded_count`` is the records of the file that are in raw, ``rejected_count`` those in quarantine, ``seconds`` the
-    time it took, ``error`` why it was refused or left for the next load, ``added_columns`` what the file has and the
-    contract has not, ``load_id`` its row of the ledger.
+    ``loaded_count`` is the records of the file that are in raw, ``rejected_count`` those in quarantine,
+    ``erased_count`` those of erased people, which were left out, ``seconds`` the time it took, ``error`` why it was
+    refused or left for the next load, ``added_columns`` what the file has and the contract has not, ``load_id`` its row
+    of the ledger.
     """
 
     feed: str
@@ -27,6 +28,7 @@ class LoadResult:
     error: str | None = None
     load_id: int | None = None
     rejected_count: int = 0
+    erased_count: int = 0
     added_columns: tuple[str, ...] = ()
 
 

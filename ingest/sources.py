@@ -178,6 +178,8 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
 
 def _column(column: Column, contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": column.name, "description": column.description, "data_type": column.type}
+    if column.name in contract.personal_columns:
+        entry["config"] = {"meta": {"personal": True}}
     rows = {"feed": contract.feed, "event_time": contract.time_column}
     tests: list[tuple[str, dict[str, Any]]] = []
     if column.accepted_values is not None:

@@ -8,6 +8,7 @@ from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import NothingLoaded
+from ingest.tombstones import wait_for_erasure
 
 
 def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str | None) -> int:
@@ -27,6 +28,7 @@ def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str |
     """
     started_at = datetime.now(UTC)
     with connect(conninfo, contract) as conn, conn.transaction():
+        wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)
         if old is None:

@@ -60,12 +60,12 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
 
 
 def private_columns(contracts: Iterable[Contract]) -> frozenset[str]:
-    """Columns of the feeds that may identify somebody or hold anything at all: users, keys but for days, texts."""
+    """Columns of the feeds that may identify somebody or hold anything at all: personal, keys but for days, texts."""
     return frozenset(
         column.name
         for contract in contracts
         for column in contract.columns
-        if column.name == contract.user
+        if column.name in contract.personal_columns
         or column.type == "text"
         or (column.name in contract.key and column.type not in ("date", "timestamptz"))
     )

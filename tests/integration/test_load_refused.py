@@ -73,7 +73,7 @@ def test_limit_of_bad_records_is_the_contracts(bench, large_file_bytes, bad_coun
     if status == "refused":
         assert result.error.startswith(
             "6 of 100 records are refused; the contract tolerates 5 % of a file (max_reject_rate)\n"
-            '  line 2, column userid: wrong_type: invalid input syntax for type bigint: "0x"\n  line 21, column userid:'
+            '  line 2, column userid: wrong_type: invalid input syntax for type bigint: "…"\n  line 21, column userid:'
         )
 
 

@@ -26,7 +26,7 @@ READS = {"status", "sql", "psql", "rejects list", "rejects show"}
 CHANGES = {
     *("run", "load", "unload", "publish", "rebuild-history", "sources", "dbt", "deps", "init", "report", "alert"),
     *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn"),
-    *("rejects export", "rejects replay", "rejects discard"),
+    *("rejects export", "rejects replay", "rejects discard", "erase"),
 }
 # What else a reader's shell has; what they work on is not ours.
 EVERYDAY = {

@@ -127,6 +127,16 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
             "domain: web\nafter_load: delete",
             "after_load: 'delete' is not accepted; accepted values: keep, archive",
         ),
+        (
+            "domain: web",
+            "domain: web\nretention: {archive_days: 9}",
+            "retention: archive_days needs after_load: archive",
+        ),
+        (
+            "domain: web",
+            "domain: web\nretention: {days: 9}",
+            "retention.days: unknown key; accepted keys: archive_days",
+        ),
         ("With what.,", "With what., max_length: 0,", "columns[2].max_length: input should be greater than 0, not 0"),
         (
             "With what.,",
@@ -179,6 +189,11 @@ def test_fault_names_key_and_accepted_values(tmp_path: Path, old: str, new: str,
     assert expected in fault(tmp_path, VALID.replace(old, new, 1))
 
 
+def test_personal_columns_are_of_a_user(tmp_path: Path) -> None:
+    text = VALID.replace("user: user_id\n", "").replace("With what.,", "With what., personal: true,")
+    assert "user: is missing, but device is personal" in fault(tmp_path, text)
+
+
 def test_what_a_contract_need_not_say(tmp_path: Path) -> None:
     write(tmp_path, VALID.replace("max_reject_rate: 0.05\n", ""))
     contract = load_contracts(tmp_path)["visits"]
@@ -194,16 +209,19 @@ def test_what_a_contract_need_not_say(tmp_path: Path) -> None:
 def test_everything_that_a_contract_may_say(tmp_path: Path) -> None:
     csv = '{delimiter: "\\t", quote: "\'", header: false, nulls: ["", NA, \'\\N\'], encoding: cp1252, date_order: DMY}'
     text = VALID.replace("When.", "When., format: 'DD Mon YYYY HH24:MI', aliases: [Visited At, visited_at]")
-    text = text.replace("With what.,", "With what., max_length: 7, aliases: [gadget],")
-    write(tmp_path, f"{text}delivery: append\nafter_load: archive\ncsv: {csv}\n")
+    text = text.replace("With what.,", "With what., max_length: 7, personal: true, aliases: [gadget],")
+    write(tmp_path, f"{text}delivery: append\nafter_load: archive\nretention: {{archive_days: 90}}\ncsv: {csv}\n")
     contract = load_contracts(tmp_path)["visits"]
     assert contract.csv == CsvFormat(
         delimiter="\t", quote="'", header=False, nulls=("", "NA", "\\N"), encoding="cp1252", date_order="DMY"
     )
     assert (contract.delivery, contract.after_load) == ("append", "archive")
+    assert contract.retention is not None
+    assert contract.retention.archive_days == 90
     assert contract.column("visited_at").format == "DD Mon YYYY HH24:MI"
     assert contract.column("visited_at").aliases == ("Visited At", "visited_at")
     assert contract.column("device").max_length == 7
+    assert contract.personal_columns == ("user_id", "device")
 
 
 def test_full_extract_is_dated_by_its_extract(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_header_that_looks_like_data() -> None:
     message = refusal("17", "2024-01-01", "phone")
     assert "looks like data" in message
     assert "csv: {header: false}" in message
+    assert not [field for field in ("17", "2024-01-01", "phone") if field in message]
 
 
 def test_header_of_which_a_name_matches_is_no_data() -> None:

@@ -47,7 +47,8 @@ def test_tables_columns_and_tests_follow_from_the_contract() -> None:
     assert table["config"]["meta"] == {"identity": "web", "user": "user_id", "event_time": "visited_on"}
     user_id, visited_on, device, load_id = table["columns"]
     rows = {"feed": "visits", "event_time": "visited_on"}
-    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint"}
+    personal = {"config": {"meta": {"personal": True}}}
+    assert user_id == {"name": "user_id", "description": "Who.", "data_type": "bigint"} | personal
     assert visited_on["description"] == "When: the day."
     accepted, distribution = device["data_tests"]
     assert accepted["accepted_values"]["arguments"] == {"values": ["phone", "no"]} | rows

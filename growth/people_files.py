@@ -1,0 +1,152 @@
+"""Files that hold people: what was delivered, logs, artifacts of dbt, reports.
+
+Source: the landing folder with its archive, the home folder, Airflow's logs, the reports. Delivered files are only
+named: they are their sender's. In what we wrote ourselves ids are written over, in place, so that whoever is
+writing there goes on undisturbed.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from growth.people import LONG_ID, People, quoting
+from growth.settings import growth_home, landing_folder, reports_folder
+from ingest.contract import Contract, header_key
+from ingest.errors import IngestError
+from ingest.landing import ARCHIVE_FOLDER
+from ingest.source import Source, open_source
+from ingest.tombstones import SPACE
+
+NUMBER = re.compile(r"\.\d+$")  # of an archived file whose path was taken
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingFile:
+    """A file that holds people; ``is_sure`` where their column says so, and not where it cannot be read as a feed's."""
+
+    path: Path
+    is_sure: bool = True
+
+
+def delivered(people: People) -> list[HoldingFile]:
+    """Files below the landing folder, archive included, that hold any of the people; nothing is changed."""
+    found = []
+    for contract in people.contracts:
+        for folder in (landing_folder() / contract.feed, landing_folder() / ARCHIVE_FOLDER / contract.feed):
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            found += [_look(path, contract, people.users) for path in files]
+    return [each for each in found if each is not None]
+
+
+def write_over(people: People) -> list[Path]:
+    """Write over the ids in logs, in results of dbt and in reports; a short id only where it is quoted.
+
+    Returns:
+        The files that held any.
+    """
+    changed, patterns = [], _patterns(people.users)
+    for path in _ours():
+        try:
+            content = path.read_bytes()
+            spans = [match.span("user") for pattern in patterns for match in pattern.finditer(content)]
+            if spans and b"\0" not in content[:1024]:
+                _mask(path, content, spans)
+                changed.append(path)
+        except FileNotFoundError:  # rotated away meanwhile
+            continue
+    return changed
+
+
+def _ours() -> Iterator[Path]:
+    home = growth_home()
+    airflow = Path(os.environ.get("AIRFLOW_HOME") or home / "airflow")
+    for folder in sorted({home / "logs", home / "dbt" / "logs", home / "airflow", airflow / "logs", reports_folder()}):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                yield path
+    yield from (home / "dbt").glob("*/run_results.json")
+
+
+def _patterns(users: Sequence[str]) -> list[re.Pattern[bytes]]:
+    long = "|".join(re.escape(user) for user in users if len(user) >= LONG_ID)
+    short = [user for user in users if len(user) < LONG_ID]
+    texts = [rf"(?<![\w@.-])(?P<user>{long})(?![\w@-])"] if long else []
+    texts += [quoting(short).replace("(", "(?:", 1).replace(")(", ")(?P<user>", 1)] if short else []
+    return [re.compile(text.encode()) for text in texts]
+
+
+def _mask(path: Path, content: bytes, spans: Sequence[tuple[int, int]]) -> None:
+    """Digits become 0 and all else x: as long as before, and what was JSON stays JSON."""
+    with path.open("r+b") as file:
+        for start, end in spans:
+            file.seek(start)
+            file.write(re.sub(rb"[^0-9]", b"x", re.sub(rb"[0-9]", b"0", content[start:end])))
+
+
+def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile | None:
+    """Whether a file holds any of them: first as a text anywhere, then in the column of users."""
+    with tempfile.TemporaryDirectory() as folder:
+        # by its name it is known of which kind it is
+        named = Path(folder) / NUMBER.sub("", path.name).removesuffix(".part").removesuffix(".tmp")
+        named.symlink_to(path)
+        try:
+            if not any(_has_text(block, users) for block in _blocks(named, contract)):
+                return None
+            return HoldingFile(path) if _has_user(named, contract, users) else None
+        except (IngestError, OSError, csv.Error):
+            raw = path.read_bytes()
+            return HoldingFile(path, is_sure=False) if _has_text(raw, users) else None
+
+
+def _blocks(path: Path, contract: Contract) -> Iterator[bytes]:
+    """The text of a file as UTF-8, each block with the end of the one before it."""
+    tail = b""
+    with open_source(path, contract) as source:
+        while block := source.read_block():
+            yield tail + block
+            tail = block[-1024:]
+
+
+def _has_text(block: bytes, users: Sequence[str]) -> bool:
+    return any(user.encode() in block for user in users)
+
+
+def _has_user(path: Path, contract: Contract, users: Sequence[str]) -> bool:
+    """Whether a record's user is one of them; any of its fields, where the header does not say which is the user."""
+    column = contract.column(str(contract.user))
+    names = {header_key(name) for name in (column.name, *column.aliases)}
+    wanted, is_number = set(users), column.type in ("bigint", "integer")
+    with open_source(path, contract) as source:
+        dialect = source.csv
+        rows = csv.reader(_lines(source), delimiter=dialect.delimiter, quotechar=dialect.quote)
+        header = next(rows, []) if dialect.header else list(contract.column_names)
+        places = [place for place, name in enumerate(header) if header_key(name) in names]
+        # a header without the column may be a record
+        for row in rows if places else itertools.chain([header], rows):
+            fields = [row[place] for place in places] if places and len(row) == len(header) else row
+            if any(_is_one_of(field, wanted, is_number=is_number) for field in fields):
+                return True
+    return False
+
+
+def _lines(source: Source) -> Iterator[str]:
+    rest = b""
+    while block := source.read_block():
+        *lines, rest = re.split(rb"(?<=\n)", rest + block)
+        for line in lines:
+            yield line.decode("utf-8", "surrogateescape")
+    yield rest.decode("utf-8", "surrogateescape")
+
+
+def _is_one_of(field: str, wanted: set[str], *, is_number: bool) -> bool:
+    text = field.strip(SPACE)
+    if text in wanted:
+        return True
+    return is_number and re.fullmatch(r"[+-]?[0-9]{1,40}", text) is not None and str(int(text)) in wanted
