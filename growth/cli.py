@@ -16,6 +16,7 @@ import psycopg
 from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
+from growth.backup.command import backup, restore
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.pages import dashboard, portal
 from growth.rejects import rejects
@@ -37,6 +38,8 @@ def cli() -> None:
 cli.add_command(rejects)
 cli.add_command(alert)
 cli.add_command(backtest)
+cli.add_command(backup)
+cli.add_command(restore)
 cli.add_command(dashboard)
 cli.add_command(portal)
 
@@ -352,6 +355,7 @@ def sources(check: bool) -> None:
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
     from embedded.errors import EmbeddedError
+    from growth.backup.errors import BackupFailed
     from growth.elementary import ReportFailed
     from growth.mart_tables import PublishRefused
     from growth.notebook import JupyterMissing
@@ -364,7 +368,7 @@ def main() -> None:
         cli()
     except (
         *(EmbeddedError, IngestError, PublishRefused, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, OSError),
+        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, BackupFailed, OSError),
     ) as error:
         say(f"growth: {error}")
         sys.exit(1)
