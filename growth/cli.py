@@ -16,6 +16,7 @@ import psycopg
 from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
+from growth.backup.command import backup, restore
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.erase import erase
 from growth.metrics.command import metrics
@@ -40,6 +41,8 @@ cli.add_command(rejects)
 cli.add_command(erase)
 cli.add_command(alert)
 cli.add_command(backtest)
+cli.add_command(backup)
+cli.add_command(restore)
 cli.add_command(dashboard)
 cli.add_command(metrics)
 cli.add_command(portal)
@@ -356,6 +359,7 @@ def sources(check: bool) -> None:
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
     from embedded.errors import EmbeddedError
+    from growth.backup.errors import BackupFailed
     from growth.elementary import ReportFailed
     from growth.mart_tables import PublishRefused
     from growth.notebook import JupyterMissing
@@ -369,7 +373,7 @@ def main() -> None:
         cli()
     except (
         *(EmbeddedError, IngestError, PublishRefused, TurnTaken, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, OSError),
+        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, BackupFailed, OSError),
     ) as error:
         say(f"growth: {error}")
         sys.exit(1)

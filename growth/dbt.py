@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from growth import packages, parsing
+from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract import load_contracts
 
@@ -164,7 +165,15 @@ def run_layer(
     full_refresh: bool = False,
     target: str = "prod",
 ) -> DbtResult:
-    """Build every model, seed and snapshot of a layer, or those of domains."""
+    """Build every model, seed and snapshot of a layer, or those of domains.
+
+    Nothing is built where tables of an older release are in the way; the error says so, and what to do.
+    """
+    if layer == "dwh" and not full_refresh:
+        parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
+        if tables := outdated_tables(warehouse, parsed):
+            error = WHAT_TO_DO.format(tables=", ".join(tables))
+            return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
     arguments += _of_domains(layer, domains)
     if domains and layer == "dwh":

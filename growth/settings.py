@@ -34,6 +34,11 @@ def reports_folder() -> Path:
     return Path(os.environ.get("GROWTH_REPORTS") or PROJECT_ROOT / "reports").absolute()
 
 
+def backups_folder() -> Path:
+    """Folder of the backups, one folder each; best on another disk than the warehouse."""
+    return Path(os.environ.get("GROWTH_BACKUPS") or PROJECT_ROOT / "backups").absolute()
+
+
 @dataclass(frozen=True, slots=True)
 class Warehouse:
     """A Postgres (15 or newer) database and the passwords of the roles in it."""

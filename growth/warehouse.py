@@ -16,6 +16,7 @@ from growth.turns import TABLE as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
 
+OLDEST_SERVER = 15  # major version
 # schema → the role that owns it
 SCHEMAS = {
     "raw": "ingest",
@@ -45,16 +46,19 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
 
     Raises:
         WarehouseUnusable: the server is too old, or the owner may not create roles.
+        SchemaTooNew: the warehouse was set up by a newer release.
         psycopg.OperationalError: no connection.
     """
     with psycopg.connect(warehouse.conninfo()) as conn:
         # two processes that initialise at once would trip over each other's catalog rows
         conn.execute("select pg_advisory_xact_lock(hashtext('growth init'))")
-        if conn.info.server_version < 150000:
+        if conn.info.server_version // 10000 < OLDEST_SERVER:
             version = conn.info.parameter_status("server_version")
-            raise WarehouseUnusable(f"Postgres {version} at {warehouse.host} is too old: 15 or newer is needed.")
+            raise WarehouseUnusable(
+                f"Postgres {version} at {warehouse.host} is too old: {OLDEST_SERVER} or newer is needed."
+            )
         try:
-            _create_roles(conn, warehouse)
+            create_roles(conn, warehouse)
             _create_schemas(conn, warehouse)
         except psycopg.errors.InsufficientPrivilege as error:
             raise WarehouseUnusable(
@@ -73,7 +77,8 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
     return changes
 
 
-def _create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
+def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
+    """Create the roles where they are missing, set their passwords and what they have of the database as a whole."""
     existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
     for role in ROLES:
         verb = "alter" if role in existing else "create"

@@ -1,9 +1,10 @@
 """The tables of schema raw: one per contract, and the ledger of loads beside them.
 
 Target: ``raw.<feed>`` (the contract's columns and ``_load_id``), ``raw._removed_<feed>`` (the same columns: rows that a
-load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``, ``raw._erasures``. They belong to the
-role ``ingest`` where it exists: the tables of large loads become children of ``raw.<feed>``, and only its owner may do
-that. Reading them needs no grant of their own: a query of a parent is checked against the parent's privileges alone.
+load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``, ``raw._erasures``,
+``raw._schema_version``. They belong to the role ``ingest`` where it exists: the tables of large loads become children
+of ``raw.<feed>``, and only its owner may do that. Reading them needs no grant of their own: a query of a parent is
+checked against the parent's privileges alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from psycopg import sql
 from ingest.contract import Contract
 from ingest.errors import RawSchemaMismatchError
 from ingest.migrate import migrate
+from ingest.schema_version import upgrade, write_version
 from ingest.tables import (
     LOAD_ID_SETTING,
     SCHEMA,
@@ -138,6 +140,7 @@ def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> l
 
     Raises:
         RawSchemaMismatchError: a contract changed in a way that its raw table cannot follow.
+        SchemaTooNew: the warehouse is of a newer release.
     """
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(hashtextextended('growth.ensure_raw', 0))")
@@ -145,8 +148,10 @@ def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> l
         _become_owner(conn)
         # A notice for everything that exists already would bury the ones that matter.
         conn.execute("set local client_min_messages = warning")
+        changes = upgrade(conn)
         conn.execute(_LEDGER)
-        changes = [line for contract in contracts.values() for line in _ensure_feed(conn, contract)]
+        write_version(conn)
+        changes += [line for contract in contracts.values() for line in _ensure_feed(conn, contract)]
         conn.execute("select set_config('role', %s, true)", [role_before])
     return changes
 

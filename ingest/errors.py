@@ -17,6 +17,10 @@ class RawSchemaMismatchError(IngestError):
     """A raw table is missing, or has other columns than its contract."""
 
 
+class SchemaTooNew(IngestError):
+    """Schema raw is of a newer release than this one."""
+
+
 class WarehouseUnreachable(IngestError):
     """The connection was refused or lost, or the server is too busy: nothing was loaded, a retry may succeed."""
 

@@ -185,6 +185,36 @@ def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: st
     assert runs <= runs_before
 
 
+def test_a_stack_that_lost_its_volumes_comes_back_from_a_backup(
+    stack: Stack, first_run: str, tell: Callable[[str], None]
+) -> None:
+    before, runs = marts(stack), {run["dag_run_id"] for run in stack.runs()}
+    begin = time.monotonic()
+    stack.compose("run", "--rm", "backup", "--keep", "1")
+    tell(f"backup taken in {time.monotonic() - begin:.0f} s")
+    assert {path.stat().st_uid for path in (stack.folder / "backups").rglob("*")} == {OWNER}
+    stack.compose("down", "--volumes", "--timeout", "20")
+    begin = time.monotonic()
+    said = stack.compose("run", "--rm", "restore", "latest").stdout
+    assert "the marts as they were" in said
+    tell(f"restored in {time.monotonic() - begin:.0f} s, stack healthy in {stack.up():.0f} s")
+    stack.set()  # logs in anew
+    assert marts(stack) == before
+    assert runs <= {run["dag_run_id"] for run in stack.runs()}
+    # the next increment, and nothing twice
+    newest = "select load_id, source_file from raw._loads order by load_id desc limit 2"
+    with stack.connect("growth") as conn:
+        [last, _] = conn.execute(newest).fetchall()
+    (stack.folder / "landing" / "conversions" / "next.csv").write_text(
+        "userid,registration_time\n987654,2024-02-29 23:59:00\n"
+    )
+    stack.finish(stack.trigger())
+    with stack.connect("growth") as conn:
+        [(_, loaded), before_it] = conn.execute(newest).fetchall()
+    assert (loaded, before_it) == ("conversions/next.csv", last)
+    assert marts(stack) != before
+
+
 def test_people_with_a_login_share_dashboard_and_reports(stack: Stack, first_run: str) -> None:
     port = stack.shared_port
     assert "Streamlit" in sharing.ask(port, "/", **sharing.login()).body

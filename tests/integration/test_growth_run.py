@@ -119,6 +119,30 @@ def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) ->
     assert growth("psql", "--admin", "--", "-tAc", "select channel from dwh.fct_sessions").stdout == "PAID SEARCH\n"
 
 
+def test_a_lost_home_comes_back_from_its_backup(growth: Growth, project: Path) -> None:
+    """The tests below go on with what was restored."""
+    count_runs = ("psql", "--admin", "--", "-d", "airflow", "-tAc", "select count(*) from dag_run")
+    before, runs, folder = attribution(growth), growth(*count_runs).stdout, project / "backups"
+    backup = Path(growth("backup", "--to", str(folder)).stdout.strip())
+    assert backup.parent == folder
+    assert growth("backup", "--list", "--to", str(folder)).stdout.splitlines()[2].startswith(backup.name)
+    refused = growth("restore", str(backup), check=False)
+    assert refused.returncode == 1
+    assert "holds data (2 loads). `--force` replaces all of it" in refused.stderr
+    verified = growth("restore", "latest", "--from", str(folder), "--verify")
+    assert f"{backup} can be restored. Nothing here was changed." in verified.stderr
+    growth("down", "--purge")
+    restored = growth("restore", str(backup), "--contracts")
+    assert "the marts as they were" in restored.stderr
+    assert attribution(growth) == before
+    assert growth(*count_runs).stdout == runs
+    assert growth("load").stderr.count("loaded before, skipped") == 2
+    (backup / "warehouse.dump").unlink()
+    broken = growth("restore", "latest", "--from", str(folder), "--verify", check=False)
+    assert broken.returncode == 1
+    assert "warehouse.dump is missing" in broken.stderr
+
+
 def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
     bad = land(project, "conversions", "bad.csv", "userid,registration_time\n2,2024-01-06 11:00:00\n3,yesterdayish\n")
     land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")

@@ -73,7 +73,7 @@ def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = Fal
         private: take all rights from group and others, as a umask of 077 does.
     """
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
-    for name in ("landing", "reports", "sharing"):
+    for name in ("backups", "landing", "reports", "sharing"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
         (folder / name / ".gitkeep").touch()

@@ -25,7 +25,7 @@ LANGUAGES = {"sh", "sql", "yaml", "text", "mermaid", "python", "csv"}
 READS = {"status", "sql", "psql", "rejects list", "rejects show"}
 CHANGES = {
     *("run", "load", "unload", "publish", "rebuild-history", "sources", "dbt", "deps", "init", "report", "alert"),
-    *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn"),
+    *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn", "backup", "restore"),
     *("rejects export", "rejects replay", "rejects discard", "erase"),
 }
 # What else a reader's shell has; what they work on is not ours.
@@ -180,8 +180,10 @@ def _check_docker(arguments: list[str]) -> None:
     named = rest[:1] if words[0] in ("exec", "run") else [word for word in rest if not word.startswith("-")]
     if unknown := set(named) - set(services):
         raise NotAsShown(f"docker-compose.yml has no service {', '.join(sorted(unknown))}")
-    if words[0] in ("exec", "run") and rest[1:]:
-        _check(rest[1:])
+    if words[0] in ("exec", "run") and named:
+        program = (services[named[0]].get("entrypoint") or []) if words[0] == "run" else []
+        if program or rest[1:]:
+            _check([*program, *rest[1:]])
 
 
 @cache
@@ -196,7 +198,7 @@ def _compose() -> dict[str, Any]:
 
 def missing_paths(document: Path) -> list[str]:
     """Paths of the checkout between backticks that do not exist; what readers land or make is not the checkout's."""
-    tops = {path.name for path in ROOT.iterdir()} - {"landing", "reports", "sharing", ".growth", ".venv"}
+    tops = {path.name for path in ROOT.iterdir()} - {*("backups", "landing", "reports", "sharing", ".growth", ".venv")}
     paths = [span for span in spans(document) if re.fullmatch(r"[\w.-]+/[\w./-]*", span) and span.split("/")[0] in tops]
     return [path for path in paths if not path.startswith(MADE_BY_READERS) and not (ROOT / path).exists()]
 

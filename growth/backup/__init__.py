@@ -1,0 +1,1 @@
+"""Backup and restore: warehouse, Airflow's metadata, contracts and reports, in a folder a backup."""
