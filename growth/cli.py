@@ -16,8 +16,10 @@ import psycopg
 from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
+from growth.compare import compare
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.pages import dashboard, portal
+from growth.precheck.command import check
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
 
@@ -37,6 +39,8 @@ def cli() -> None:
 cli.add_command(rejects)
 cli.add_command(alert)
 cli.add_command(backtest)
+cli.add_command(check)
+cli.add_command(compare)
 cli.add_command(dashboard)
 cli.add_command(portal)
 

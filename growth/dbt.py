@@ -38,7 +38,7 @@ class NodeFailure:
     """A model or test that failed or warned.
 
     ``row_count`` is the number of failing rows of a test, None for an error; ``query`` finds them, and ``kept_in``
-    is the table that has them, empty where none was kept.
+    is the table that has them, empty where none was kept. ``path`` is its file, below the dbt project.
     """
 
     name: str
@@ -47,6 +47,7 @@ class NodeFailure:
     row_count: int | None
     query: str
     kept_in: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,15 @@ def _failure(result: Any) -> NodeFailure:
     query = "\n".join(line for line in (getattr(result.node, "compiled_code", None) or "").splitlines() if line.strip())
     row_count = result.failures if is_test else None
     kept_in = _relation(result.node) if is_test else ""
-    return NodeFailure(result.node.name, str(result.status), str(result.message or ""), row_count, query, kept_in)
+    return NodeFailure(
+        result.node.name,
+        str(result.status),
+        str(result.message or ""),
+        row_count,
+        query,
+        kept_in,
+        str(getattr(result.node, "original_file_path", "")),
+    )
 
 
 def _relation(node: Any) -> str:
