@@ -1,7 +1,7 @@
 # Everything runs in the environment .venv, made on first use from requirements.lock (hashes) with uv.
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-kill screenshots lint format bench bench-load bench-gates bench-daily \
-  bench-dashboard bench-consistency docs deps lock clean notebook
+  bench-dashboard bench-sizing bench-consistency docs deps lock clean notebook
 
 GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
@@ -63,7 +63,7 @@ format: .venv/installed-dev ## Format Python and SQL
 	.venv/bin/ruff format .
 	.venv/bin/sqlfluff fix --disable-progress-bar dbt_project
 
-bench: bench-load bench-gates bench-daily bench-dashboard bench-consistency ## Everything that is measured
+bench: bench-load bench-gates bench-daily bench-dashboard bench-sizing bench-consistency ## Everything that is measured
 
 bench-load: .venv/installed .venv/bench/installed ## Measure loading against psql \copy and other tools (bench/README.md)
 	.venv/bin/python -m bench.load $(ARGS)
@@ -76,6 +76,9 @@ bench-daily: .venv/installed ## Measure a day of events after 30 and after 360 d
 
 bench-dashboard: .venv/installed-dev ## Measure the dashboard in a browser over 10 million events (bench/README.md)
 	.venv/bin/python -m bench.dashboard $(ARGS)
+
+bench-sizing: .venv/installed ## Measure minutes, memory and disk for a volume of files a day (bench/README.md)
+	.venv/bin/python -m bench.sizing $(ARGS)
 
 bench-consistency: .venv/installed-dev ## Compare ten random ways of the same files (CONSISTENCY_ORDERS, _SEED) with a full refresh
 	CONSISTENCY_ORDERS=$${CONSISTENCY_ORDERS:-10} .venv/bin/pytest -v --durations=0 tests/golden/test_consistency.py

@@ -17,10 +17,12 @@ from growth import packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
+from growth.compare import compare
 from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
 from growth.erase import erase
 from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
+from growth.precheck.command import check
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
 
@@ -43,6 +45,8 @@ cli.add_command(alert)
 cli.add_command(backtest)
 cli.add_command(backup)
 cli.add_command(restore)
+cli.add_command(check)
+cli.add_command(compare)
 cli.add_command(dashboard)
 cli.add_command(metrics)
 cli.add_command(portal)

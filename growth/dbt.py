@@ -41,7 +41,7 @@ class NodeFailure:
     """A model or test that failed or warned.
 
     ``row_count`` is the number of failing rows of a test, None for an error; ``query`` finds them, and ``kept_in``
-    is the table that has them, empty where none was kept.
+    is the table that has them, empty where none was kept. ``path`` is its file, below the dbt project.
     """
 
     name: str
@@ -50,6 +50,7 @@ class NodeFailure:
     row_count: int | None
     query: str
     kept_in: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,8 @@ def _failure(result: Any) -> NodeFailure:
     kept_in = _relation(result.node) if is_test else ""
     # Postgres names the values of a key that is there twice
     message = re.sub(r"\)=\([^\n]*\)", ")=(…)", str(result.message or ""))
-    return NodeFailure(result.node.name, str(result.status), message, row_count, query, kept_in)
+    path = str(getattr(result.node, "original_file_path", ""))
+    return NodeFailure(result.node.name, str(result.status), message, row_count, query, kept_in, path)
 
 
 def _relation(node: Any) -> str:

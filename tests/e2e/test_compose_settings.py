@@ -1,4 +1,4 @@
-"""The stack with other settings: an open address, no sample data, a checkout that nobody else may read."""
+"""Stacks with other settings: an open address, a checkout that nobody else may read, staging beside the first one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.compose import OWNER, compose_stack, copy_checkout, wait_for
+from support.compose import OWNER, Stack, compose_stack, copy_checkout, marts, set_modes, wait_for
 
 from growth.preflight import DEFAULTS
 
@@ -37,14 +37,25 @@ def test_a_checkout_that_only_its_owner_may_read_is_explained(tmp_path: Path) ->
         assert all(name in said for name in ("landing", "dags", "dbt_project", "ingest/feeds"))
 
 
-def test_without_sample_data_in_a_private_checkout(tmp_path: Path, tell: Callable[[str], None]) -> None:
-    folder = copy_checkout(tmp_path / "growth-analytics", owner=OWNER, private=True)
-    with compose_stack(folder, "empty", SAMPLE_DATA="false", AIRFLOW_UID=str(OWNER)) as stack:
-        stack.compose("build")
-        tell(f"stack without sample data healthy in {stack.up():.0f} s")
-        assert [path.name for path in (folder / "landing").rglob("*")] == [".gitkeep"]
-        first_run = wait_for(stack.runs, 60)[0]["dag_run_id"]
-        tell(f"scheduled run over no file at all finished in {stack.finish(first_run):.0f} s")
-        assert stack.compose("exec", "-T", "airflow-scheduler", "id", "-u").stdout.strip() == str(OWNER)
-        with stack.connect("analyst") as conn:
+def test_a_staging_stack_beside_the_first_from_the_same_checkout_that_is_private_now(
+    stack: Stack, first_run: str, tell: Callable[[str], None]
+) -> None:
+    before = marts(stack)
+    example = (stack.folder / ".env.staging.example").read_text()
+    (stack.folder / ".env.staging").write_text(f"{example}\nAIRFLOW_UID={OWNER}\n")
+    landing = stack.folder / "landing-staging"
+    landing.mkdir()
+    os.chown(landing, OWNER, OWNER)
+    set_modes(stack.folder, private=True)  # the first stack goes on running; who runs staging may read everything
+    with compose_stack(stack.folder, "staging", env_file=".env.staging") as staging:
+        staging.compose("build")
+        tell(f"second stack, without sample data, healthy in {staging.up():.0f} s")
+        assert list(landing.iterdir()) == []
+        run = wait_for(staging.runs, 60)[0]["dag_run_id"]
+        tell(f"scheduled run over no file at all finished in {staging.finish(run):.0f} s")
+        assert staging.compose("exec", "-T", "airflow-scheduler", "id", "-u").stdout.strip() == str(OWNER)
+        with staging.connect("analyst") as conn:
             assert conn.execute("select count(*) from mart.channel_attribution").fetchone() == (0,)
+        assert marts(stack) == before
+        images = [each.inspect("airflow-scheduler")["Config"]["Image"] for each in (stack, staging)]
+        assert images == ["growth-analytics", "growth-analytics:staging"]

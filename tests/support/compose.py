@@ -70,7 +70,7 @@ def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = Fal
     Args:
         folder: where to, must not exist.
         owner: as root, give the copy to this user id and group id.
-        private: take all rights from group and others, as a umask of 077 does.
+        private: as for ``set_modes``.
     """
     shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
     for name in ("backups", "landing", "reports", "sharing"):
@@ -80,19 +80,29 @@ def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = Fal
     for path in (folder, *folder.rglob("*")):
         if owner is not None and os.geteuid() == 0:
             os.chown(path, owner, owner, follow_symlinks=False)
+    set_modes(folder, private=private)
+    return folder
+
+
+def set_modes(folder: Path, *, private: bool) -> None:
+    """Let everybody read a folder; or take all rights from group and others, as a umask of 077 does."""
+    for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(mode & ~0o077 if private else mode | (0o055 if mode & 0o100 else 0o044))
-    return folder
 
 
 @dataclass
 class Stack:
-    """One Compose project; the environment holds nothing that the test did not set."""
+    """One Compose project; the environment holds nothing that the test did not set.
+
+    ``env_file`` is what ``--env-file`` names, below the folder; what ``variables`` and the ports say goes before it.
+    """
 
     project: str
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    env_file: str = ""
     airflow_port: int = field(default_factory=free_port)
     warehouse_port: int = field(default_factory=free_port)
     reports_port: int = field(default_factory=free_port)
@@ -116,8 +126,9 @@ class Stack:
             "PROMETHEUS_PORT": str(self.prometheus_port),
             "METRICS_PORT": str(self.metrics_port),
         }
+        env_file = ["--env-file", self.env_file] if self.env_file else []
         done = subprocess.run(
-            [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *arguments],
+            [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *env_file, *arguments],
             cwd=self.folder,
             env={**kept, **ports, **self.variables},
             stdout=subprocess.PIPE,
@@ -233,9 +244,9 @@ def random_secrets() -> dict[str, str]:
 
 
 @contextmanager
-def compose_stack(folder: Path, name: str, **variables: str) -> Iterator[Stack]:
+def compose_stack(folder: Path, name: str, *, env_file: str = "", **variables: str) -> Iterator[Stack]:
     """A built stack that is not started yet; whatever happens, all of it is removed at the end, volumes included."""
-    stack = Stack(f"growth-{name}-{os.getpid()}", folder, variables)
+    stack = Stack(f"growth-{name}-{os.getpid()}", folder, variables, env_file)
     try:
         yield stack
     finally:

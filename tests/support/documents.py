@@ -26,7 +26,7 @@ READS = {"status", "sql", "psql", "rejects list", "rejects show"}
 CHANGES = {
     *("run", "load", "unload", "publish", "rebuild-history", "sources", "dbt", "deps", "init", "report", "alert"),
     *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn", "backup", "restore"),
-    *("rejects export", "rejects replay", "rejects discard", "erase"),
+    *("rejects export", "rejects replay", "rejects discard", "erase", "check", "compare"),
 }
 # What else a reader's shell has; what they work on is not ours.
 EVERYDAY = {
@@ -169,9 +169,13 @@ def _check_docker(arguments: list[str]) -> None:
     words = arguments[1:]
     services = _compose()["services"]
     while words[0].startswith("--"):
-        if words[0] != "--profile":
+        if words[0] not in ("--profile", "--env-file"):
             raise NotAsShown(f"an option of docker compose that is not known here: {words[0]}")
-        if words[1] not in {profile for service in services.values() for profile in service.get("profiles", [])}:
+        if words[0] == "--env-file" and not (ROOT / f"{words[1]}.example").exists():
+            raise NotAsShown(f"there is no example of {words[1]}")
+        if words[0] == "--profile" and words[1] not in {
+            profile for service in services.values() for profile in service.get("profiles", [])
+        }:
             raise NotAsShown(f"no service has the profile {words[1]}")
         words = words[2:]
     if words[0] not in COMPOSE_COMMANDS:

@@ -44,6 +44,17 @@ def test_every_variable_of_the_stack_is_documented_with_its_default() -> None:
         assert default in (used[name], ""), name
 
 
+def test_a_staging_stack_has_other_ports_than_prod() -> None:
+    ports = {
+        name: dict(re.findall(r"^(?:# )?(\w+_PORT)=(\d+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in (".env.example", ".env.staging.example")
+    }
+    published = set(re.findall(r"\$\{(\w+_PORT):-\d+\}:\d+\"", (ROOT / "docker-compose.yml").read_text()))
+    assert published
+    for name in published:
+        assert ports[".env.staging.example"][name] not in ports[".env.example"].values(), name
+
+
 def test_the_lock_pins_every_dependency_with_hashes_and_no_index() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for lock, wanted in {
