@@ -56,19 +56,6 @@ create table if not exists raw._loads (
     replay_of bigint,
     check (record_count = loaded_count + rejected_count + erased_count)
 );
-do $$
-begin
-    -- looked up first: alter table would wait for whoever reads the ledger
-    if not exists (
-        select from pg_attribute where attrelid = 'raw._loads'::regclass and attname = 'erased_count'
-    ) then
-        alter table raw._loads
-        add column erased_count bigint not null default 0,
-        drop constraint _loads_check,
-        add constraint _loads_check check (record_count = loaded_count + rejected_count + erased_count);
-    end if;
-end;
-$$;
 comment on table raw._loads is 'Ledger: one row per delivered file and content.';
 comment on column raw._loads.source_file is 'Path of the file below the landing folder.';
 comment on column raw._loads.status is

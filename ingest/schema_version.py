@@ -10,7 +10,7 @@ import psycopg
 
 from ingest.errors import SchemaTooNew
 
-VERSION = 2  # raised by every change of what ingest.ddl makes once, with a step below
+VERSION = 3  # raised by every change of what ingest.ddl makes once, with a step below
 TABLE = """
 create table if not exists raw._schema_version (
     is_only_row boolean primary key default true check (is_only_row),
@@ -49,6 +49,12 @@ STEPS = {
             end loop;
         end;
         $$;
+    """,
+    3: """
+        alter table raw._loads
+        add column erased_count bigint not null default 0,
+        drop constraint _loads_check,
+        add constraint _loads_check check (record_count = loaded_count + rejected_count + erased_count);
     """,
 }
 
