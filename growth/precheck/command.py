@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -46,8 +46,8 @@ def check(only: list[str], skip: list[str]) -> None:
     if not wanted:
         raise click.UsageError("no step is left to run")
     outcomes = []
-    with _interruptible() as was_interrupted:
-        for outcome in run(wanted):
+    with _interruptible() as was_interrupted, closing(run(wanted)) as steps:
+        for outcome in steps:
             if was_interrupted():  # dbt takes it for a failure of its own
                 break
             outcomes.append(outcome)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,15 +82,14 @@ class Found:
     note: str = ""
 
 
-def run(wanted: Collection[str], project: Path = PROJECT_ROOT) -> Iterator[Outcome]:
+def run(wanted: Collection[str]) -> Generator[Outcome, None, None]:
     """Run steps, those that need no warehouse beside those that do; gives each as soon as its turn has come.
 
     Args:
         wanted: names of ``STEPS``.
-        project: the folder that is checked.
     """
     failed: set[str] = set()
-    with _scratch() as home, _Beside(project, home) as beside:
+    with _scratch() as home, _Beside(home) as beside:
         apart = {step: beside.start(step) for step in ("dags", "lint") if step in wanted}
         check = _Check(home, needs_server=bool(ON_A_SERVER & set(wanted)))
         try:
@@ -199,8 +198,8 @@ class _Check:
 class _Beside:
     """The steps that run as processes of their own beside the others, one after another."""
 
-    def __init__(self, project: Path, home: Path) -> None:
-        self._project, self._home = project, home
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self._pool = ThreadPoolExecutor(1)
         self._processes: list[subprocess.Popen[str]] = []
         self._ended = False
@@ -218,7 +217,7 @@ class _Beside:
         return self._pool.submit(_timed, step, {"dags": self._dags, "lint": self._lint}[step])
 
     def _dags(self) -> Found:
-        folder = self._project / "dags"
+        folder = PROJECT_ROOT / "dags"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
         settings = {
             "AIRFLOW_HOME": str(self._home / "airflow"),
@@ -235,7 +234,7 @@ class _Beside:
             return Found([Finding(f"Airflow did not start: {error.strip()[-2000:]}")])
         report = json.loads(output.splitlines()[-1])
         if report["errors"]:
-            return Found(findings.of_imports(report["errors"], self._project))
+            return Found(findings.of_imports(report["errors"], PROJECT_ROOT))
         if not report["dags"]:
             return Found([Finding("there is no DAG in this folder", "dags")])
         return Found(note=", ".join(report["dags"]))
@@ -252,14 +251,14 @@ class _Beside:
                 found.append(Finding(f"{name}: {(error or output).strip()[-2000:]}"))
             else:
                 read = findings.of_sqlfluff if name == "sqlfluff" else findings.of_ruff
-                found += read(output, self._project)
+                found += read(output, PROJECT_ROOT)
         return Found(found, "SQL of dbt_project, Python of dags")
 
     def _run(self, words: Sequence[str], environment: dict[str, str]) -> tuple[str, str, int]:
         if self._ended:
             raise NotRun("interrupted")
         with subprocess.Popen(
-            words, cwd=self._project, env=environment, text=True,
+            words, cwd=PROJECT_ROOT, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             self._processes.append(process)
