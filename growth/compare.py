@@ -15,7 +15,7 @@ from growth import table
 from growth.console import connect
 
 # They tell what happened to a warehouse, which is another one's business.
-LOGS = ("publications", "gate_results")
+LOGS = ("publications", "gate_results", "dbt_invocations")
 COLUMNS = """
 select table_name, array_agg(column_name::text order by column_name)
 from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name
