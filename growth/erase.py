@@ -69,7 +69,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
             sys.exit(1)
         say("These tables hold a text like one of the ids; whether it is the person, only you can tell.")
     erasure.complete(warehouse.conninfo("ingest"), who.contracts, who.users)
-    say("They are erased: the warehouse holds nothing of them.")
+    say("They are erased: the warehouse holds nothing of them. Backups of before still do.")
     sys.exit(_name_files(who))
 
 

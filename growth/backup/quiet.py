@@ -14,6 +14,7 @@ import psycopg
 from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed
 from growth.settings import Warehouse
+from growth.turns import LOCK
 
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 4 * 3600.0
@@ -43,5 +44,6 @@ def quiet(warehouse: Warehouse, airflow: AirflowState | None, say: Callable[[str
                 say(f"Waiting for the end of the run {row[0]} ...")
                 told = True
             time.sleep(POLL_SECONDS)
+        conn.execute(f"select pg_advisory_xact_lock_shared({LOCK})".encode())  # a command that builds models itself
         conn.execute("select pg_advisory_xact_lock(hashtext('growth.check_freshness'))")
         yield
