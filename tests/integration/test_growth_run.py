@@ -203,6 +203,7 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     assert 'airflow_dag_run_failures_in_a_row{dag_id="growth_daily"} 2.0' in told, "the refused file's and this one"
     assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="gate_staging"} 1.0' in told
     assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="load_feed"} 0.0' in told
+    assert 'airflow_dag_run_last_success_timestamp_seconds{dag_id="growth_daily"} ' in told
     assert 'growth_gate_checks{gate="staging",status="fail"} 2.0' in told
 
 

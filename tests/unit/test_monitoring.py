@@ -118,5 +118,6 @@ def test_monitoring_tells_nobody_anything_and_is_closed_to_other_machines() -> N
     assert {environment[f"GF_ANALYTICS_{name}"] for name in off} == {"false"}
     for name in ("metrics", "prometheus"):
         assert services[name]["ports"][0].startswith("127.0.0.1:"), name
+    assert services["grafana"]["ports"][0].startswith("${GRAFANA_ADDRESS:-127.0.0.1}:")
     assert services["grafana"]["networks"] == services["prometheus"]["networks"] == ["monitoring"]
     assert [name for name in services["metrics"]["environment"] if "PASSWORD" in name] == ["WAREHOUSE_ANALYST_PASSWORD"]
