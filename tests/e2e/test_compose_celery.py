@@ -159,9 +159,7 @@ def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str) -
     with stack.connect("growth") as conn:
         conn.autocommit = True
         wait_for(lambda: is_waiting(conn), 300)
-        [task] = [
-            each for each in stack.task_instances(run_id) if each["task_id"] == task_id and each["state"] == "running"
-        ]
+        task = wait_for(lambda: only_running(stack, run_id, task_id), 120)
         [worker] = [
             each for each in containers(stack, "airflow-worker") if each["Config"]["Hostname"] == task["hostname"]
         ]
@@ -170,6 +168,12 @@ def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str) -
         wait_for(lambda: not is_waiting(conn), 40)
     wait_for(lambda: json.loads(docker("inspect", worker["Id"]))[0]["RestartCount"] > worker["RestartCount"], 60)
     return str(task["hostname"])
+
+
+def only_running(stack: Stack, run_id: str, task_id: str) -> dict[str, Any] | None:
+    """The task's instance that runs, when the others have ended."""
+    found = [task for task in stack.task_instances(run_id) if (task["task_id"], task["state"]) == (task_id, "running")]
+    return found[0] if len(found) == 1 else None
 
 
 def containers(stack: Stack, *services: str) -> list[dict[str, Any]]:
