@@ -180,9 +180,9 @@ class Stack:
         """All runs of the DAG."""
         return list(self.api("GET", f"/dags/{DAG}/dagRuns?limit=100")["dag_runs"])
 
-    def trigger(self) -> str:
+    def trigger(self, **params: Any) -> str:
         """Start a run; returns its id."""
-        return str(self.api("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None})["dag_run_id"])
+        return str(self.api("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": params})["dag_run_id"])
 
     def tasks(self, run_id: str) -> dict[str, str | None]:
         """State of each task of a run; of a mapped task the last one listed."""
