@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # an older client without plug-ins may come first in PATH
 DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
 NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs", "secrets")
+    *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs"),
+    "secrets",
 )
 HEALTHY_SECONDS = 300
 DAG = "growth_daily"
