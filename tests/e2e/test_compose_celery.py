@@ -21,6 +21,10 @@ from growth.preflight import DEFAULTS
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
 
 BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+WAIT = """
+create or replace function public.wait_here() returns trigger language plpgsql as
+'begin perform pg_advisory_xact_lock(4711); return null; end'
+"""
 # the example of docs/secrets.md
 CONNECTION_FILE = """
 secrets:
@@ -143,15 +147,20 @@ def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
 
 @contextmanager
 def held(stack: Stack, table: str) -> Iterator[None]:
-    """Let whoever wants to write the table wait."""
+    """Let whoever inserts into the table wait; a lock of the table would already hold up what comes before."""
     with stack.connect("growth") as conn:
-        conn.execute(f"lock table {table} in share mode".encode())
+        conn.autocommit = True
+        conn.execute(WAIT)
+        conn.execute(f"create trigger held before insert on {table} execute function public.wait_here()".encode())
+        conn.execute("select pg_advisory_lock(4711)")
         yield
+        conn.execute("select pg_advisory_unlock(4711)")
+        conn.execute(f"drop trigger held on {table}".encode())
 
 
 def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str) -> str:
     """Kill the worker whose task wants to write what is held; returns its name when its session has ended, too."""
-    waiting = f"select from pg_stat_activity where usename = '{role}' and wait_event_type = 'Lock'".encode()
+    waiting = f"select from pg_stat_activity where usename = '{role}' and wait_event = 'advisory'".encode()
 
     def is_waiting(conn: psycopg.Connection) -> bool:
         return conn.execute(waiting).fetchone() is not None
