@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # an older client without plug-ins may come first in PATH
 DOCKER = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"
 NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs")
+    *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs"),
+    "secrets",
 )
 HEALTHY_SECONDS = 300
 DAG = "growth_daily"
@@ -180,9 +181,9 @@ class Stack:
         """All runs of the DAG."""
         return list(self.api("GET", f"/dags/{DAG}/dagRuns?limit=100")["dag_runs"])
 
-    def trigger(self) -> str:
+    def trigger(self, **params: Any) -> str:
         """Start a run; returns its id."""
-        return str(self.api("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None})["dag_run_id"])
+        return str(self.api("POST", f"/dags/{DAG}/dagRuns", {"logical_date": None, "conf": params})["dag_run_id"])
 
     def tasks(self, run_id: str) -> dict[str, str | None]:
         """State of each task of a run; of a mapped task the last one listed."""
