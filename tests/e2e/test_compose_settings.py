@@ -1,13 +1,12 @@
-"""Stacks with other settings: an open address, a checkout that nobody else may read, staging beside the first one."""
+"""Stacks with other settings: an open address, a checkout that nobody else may read."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.compose import OWNER, Stack, compose_stack, copy_checkout, marts, set_modes, wait_for
+from support.compose import OWNER, compose_stack, copy_checkout
 
 from growth.preflight import DEFAULTS
 
@@ -35,27 +34,3 @@ def test_a_checkout_that_only_its_owner_may_read_is_explained(tmp_path: Path) ->
         said = stack.compose("logs", "--no-color", "preflight").stdout
         assert "AIRFLOW_UID" in said
         assert all(name in said for name in ("landing", "dags", "dbt_project", "ingest/feeds"))
-
-
-def test_a_staging_stack_beside_the_first_from_the_same_checkout_that_is_private_now(
-    stack: Stack, first_run: str, tell: Callable[[str], None]
-) -> None:
-    before = marts(stack)
-    example = (stack.folder / ".env.staging.example").read_text()
-    (stack.folder / ".env.staging").write_text(f"{example}\nAIRFLOW_UID={OWNER}\n")
-    landing = stack.folder / "landing-staging"
-    landing.mkdir()
-    os.chown(landing, OWNER, OWNER)
-    set_modes(stack.folder, private=True)  # the first stack goes on running; who runs staging may read everything
-    with compose_stack(stack.folder, "staging", env_file=".env.staging") as staging:
-        staging.compose("build")
-        tell(f"second stack, without sample data, healthy in {staging.up():.0f} s")
-        assert list(landing.iterdir()) == []
-        run = wait_for(staging.runs, 60)[0]["dag_run_id"]
-        tell(f"scheduled run over no file at all finished in {staging.finish(run):.0f} s")
-        assert staging.compose("exec", "-T", "airflow-scheduler", "id", "-u").stdout.strip() == str(OWNER)
-        with staging.connect("analyst") as conn:
-            assert conn.execute("select count(*) from mart.channel_attribution").fetchone() == (0,)
-        assert marts(stack) == before
-        images = [each.inspect("airflow-scheduler")["Config"]["Image"] for each in (stack, staging)]
-        assert images == ["growth-analytics", "growth-analytics:staging"]
