@@ -44,9 +44,9 @@ def sidebar(published: source.Publication) -> View:
     return View(days[0], days[1], values)
 
 
-def select_period(*periods: str) -> str:
-    """Day, week or month; kept in the address."""
-    return choose("period", "Period", periods, format_func=spoken)
+def select_period(*periods: str, key: str = "period", default: str = "week") -> str:
+    """Day, week or month; kept in the address, which leaves out the default: another default needs another key."""
+    return choose(key, "Period", periods, default=default, format_func=spoken)
 
 
 def choose(
@@ -54,21 +54,23 @@ def choose(
     label: str,
     values: tuple[str, ...],
     *,
+    default: str | None = None,
     format_func: Callable[[str], str] = str,
     label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> str:
-    """One of a few values, the first if none is chosen; kept in the address."""
+    """One of a few values, the default (else the first) if none is chosen; kept in the address."""
+    default = default or values[0]
     chosen = st.segmented_control(
         label,
         values,
-        default=values[0],
+        default=default,
         key=key,
         bind="query-params",
         required=True,
         format_func=format_func,
         label_visibility=label_visibility,
     )
-    return chosen or values[0]
+    return chosen or default
 
 
 def spoken(name: str) -> str:

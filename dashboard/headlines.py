@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -24,7 +25,7 @@ def headline(
         label: the metric.
         query: what it shows.
         column: the column of the query's first mart that it is made of.
-        period: week or month: how far the rows are apart.
+        period: week or month: how far the rows are apart; ``day``: rows of single days, a week apart.
         style: count, percent or ratio.
         parameters: of the statement, beside the filters.
     """
@@ -44,8 +45,14 @@ def headline(
         _change(values, style),
         border=True,
         width=WIDTH,
-        help=f"{definition}\n\nNewest whole {period}: {day}; against the {period} before.",
+        help=f"{definition}\n\n{_dates(period, day)}",
     )
+
+
+def _dates(period: str, day: date) -> str:
+    if period == "day":
+        return f"As of {day}; against 7 days earlier."
+    return f"The newest whole {period}, which begins on {day}; against the {period} before."
 
 
 def _change(values: list[float], style: str) -> str | None:

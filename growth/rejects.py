@@ -13,6 +13,7 @@ import psycopg
 from growth import table
 from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.settings import feeds_folder
+from growth.status import refused_files
 from ingest import quarantine
 from ingest.contract import Contract, load_contracts
 from ingest.errors import NothingLoaded
@@ -33,8 +34,11 @@ def list_rejects(feeds: list[str], style: str) -> None:
     """Count what is in quarantine, by file, reason and column."""
     with psycopg.connect(prepared().conninfo("ingest")) as conn:
         summaries = quarantine.summarise(conn, feeds or list(load_contracts(feeds_folder())))
+        refused = refused_files(conn)
     if not summaries:
         say("The quarantine is empty.")
+        if refused:
+            say(f"Files that were refused whole, {len(refused)} of them, have no record in it: see `growth status`.")
         return
     rows = [
         (s.source_file, s.reason, s.column_name, s.record_count, s.first_line_number, s.first_message)
@@ -51,8 +55,9 @@ def show(path: str, limit: int, style: str) -> None:
     """Show the refused records of the file at PATH (below the landing folder) with their lines and reasons."""
     with psycopg.connect(prepared().conninfo("ingest")) as conn:
         found = list(islice(quarantine.rejects_of(conn, path), limit))
+        refused = refused_files(conn)
     if not found:
-        say(f"{path}: nothing in quarantine")
+        say(f"{path}: {'refused whole, see `growth status`' if path in refused else 'nothing in quarantine'}")
         return
     # what is no UTF-8 is shown as \xNN
     width = SHOWN_CHARACTERS if style == "table" else None

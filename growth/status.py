@@ -59,10 +59,9 @@ def report(warehouse: Warehouse) -> list[str]:
             for feed, *rest in loads.values()
             if feed not in contracts
         ]
-        refusals = conn.execute(REFUSED).fetchall()
+        refusals = refused_files(conn)
         begun = _begun_erasures(conn)
-    # nor is one that was taken away
-    refused = [f"REFUSED {path}: {error}" for path, error in refusals if os.path.lexists(landing_folder() / path)]
+    refused = [f"REFUSED {path}: {error}" for path, error in refusals.items()]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
     return [*table.render(HEADERS, rows).splitlines(), *refused, *begun, last_publication(warehouse), about_elementary]
@@ -117,6 +116,15 @@ def delivered_files(warehouse: Warehouse) -> int:
     with psycopg.connect(warehouse.conninfo()) as conn:
         row = conn.execute("select count(*) from raw._loads").fetchone()
         return int(row[0]) if row else 0
+
+
+def refused_files(conn: psycopg.Connection) -> dict[str, str]:
+    """Files that were refused whole and not loaded since → why, the newest first; without those taken away."""
+    refused: dict[str, str] = {}
+    for path, error in conn.execute(REFUSED).fetchall():
+        if os.path.lexists(landing_folder() / path):
+            refused.setdefault(path, error)
+    return refused
 
 
 def last_publication(warehouse: Warehouse) -> str:

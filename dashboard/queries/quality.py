@@ -25,8 +25,19 @@ LOADS = Query(
 )
 REFUSED = Query(
     """
-    select finished_at, feed, source_file, error
-    from mart.load_history
+    select
+        finished_at,
+        feed,
+        source_file,
+        error,
+        (
+            select min(later.finished_at) from mart.load_history as later
+            where
+                later.source_file = refused.source_file
+                and later.status = 'loaded'
+                and later.load_id > refused.load_id
+        ) as corrected_at
+    from mart.load_history as refused
     where status = 'refused'
     order by finished_at desc
     limit 50

@@ -18,7 +18,7 @@ TITLES = {
 
 def draw(page: Page) -> None:
     """Active users, rolling windows, stickiness."""
-    period = select_period("day", "week", "month")
+    period = select_period("day", "week", "month", key="activity_period", default="day")
     page.panel(
         TITLES[period],
         engagement.ACTIVE_USERS,
@@ -89,7 +89,7 @@ def draw(page: Page) -> None:
 
 def draw_growth(page: Page) -> None:
     """Growth accounting and its ratios."""
-    period = select_period("week", "day", "month")
+    period = select_period("day", "week", "month")
     page.panel(
         f"Where the active users of each {period} come from, and who went",
         engagement.GROWTH,

@@ -15,7 +15,7 @@ def draw(page: Page) -> None:
     """Attribution, volume, conversion, quality."""
     models = tuple(str(model) for (model,) in offered(options.MODELS, page.published)) or ("rule_based",)
     with st.container(horizontal=True):
-        period = select_period("week", "day", "month")
+        period = select_period("day", "week", "month")
         model = choose("model", "Attribution model", models, format_func=spoken)
     left, right = st.columns(2)
     with left:

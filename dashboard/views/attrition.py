@@ -15,16 +15,16 @@ BANDS = {"low": charts.PALETTE[0], "medium": charts.PALETTE[3], "high": charts.P
 
 def draw(page: Page) -> None:
     """Churn per period, then churn risk as of the newest day."""
-    period = select_period("week", "day", "month")
+    period = select_period("day", "week", "month")
     left, right = st.columns(2)
     with left:
         page.panel(
-            f"Churned and returned users per {period}",
+            f"Churned and resurrected users per {period}",
             attrition.CHURNED,
             lambda rows: charts.bars(
                 rows.assign(churned_user_count=-rows["churned_user_count"]),
                 "period_start",
-                {"resurrected_user_count": "returned", "churned_user_count": "churned"},
+                {"resurrected_user_count": "resurrected", "churned_user_count": "churned"},
                 "users",
                 complete="is_complete",
             ),
@@ -39,7 +39,7 @@ def draw(page: Page) -> None:
             lambda rows: charts.lines(
                 rows,
                 "period_start",
-                {"gross_churn_rate": "gross (1 - retained)", "net_churn_rate": "net of those who returned"},
+                {"gross_churn_rate": "gross (1 - retained)", "net_churn_rate": "net of the resurrected"},
                 charts.PERCENT,
                 complete="is_complete",
             ),

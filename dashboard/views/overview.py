@@ -13,10 +13,10 @@ from dashboard.query import Query
 
 # label, query, column that it is made of, period, how it is written, parameters
 HEADLINES: tuple[tuple[str, Query, str, str, str, dict[str, str]], ...] = (
-    ("DAU, 7-day average", overview.DAILY_AVERAGE, "active_user_count_7d_average", "week", "count", {}),
+    ("DAU, 7-day average", overview.DAILY_AVERAGE, "active_user_count_7d_average", "day", "count", {}),
     ("Weekly active users", overview.ACTIVE_USERS, "active_user_count", "week", "count", {"period_type": "week"}),
     ("Monthly active users", overview.ACTIVE_USERS, "active_user_count", "month", "count", {"period_type": "month"}),
-    ("Stickiness, 28 days", overview.STICKINESS, "stickiness_28d", "week", "percent", {}),
+    ("Stickiness, 28 days", overview.STICKINESS, "stickiness_28d", "day", "percent", {}),
     ("Weekly quick ratio", overview.QUICK_RATIO, "quick_ratio", "week", "ratio", {}),
     ("Weekly retention", overview.GROSS_RETENTION, "gross_retention_rate", "week", "percent", {}),
     ("Weekly registrations", overview.REGISTRATIONS, "registration_count", "week", "count", {}),
@@ -45,6 +45,7 @@ def draw(page: Page) -> None:
         month = {"currency_code": money}
         headline(page, f"Revenue, {money}", overview.REVENUE, "revenue_amount", "month", **month)
         headline(page, f"MRR, {money}", overview.MRR, "closing_mrr_amount", "month", **month)
+    st.caption("The newest whole week or month of the date range against the one before; hover for its dates.")
     left, right = st.columns(2)
     with left:
         page.panel(

@@ -237,7 +237,12 @@ def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(li
                 assert reader.fits(size, pictures and pictures / f"{name}-{size['width']}.png"), (name, size)
             assert reader.problems == [], name
 
-        # what is chosen stands in the address, and the address shows the same to someone else
+        # what is chosen stands in the address, and the address shows the same to someone else; so a section does not
+        # take over what another one has by default: its address would not have it
+        reader.open({"page": "Engagement"})
+        reader.page.get_by_role("radiogroup", name="Section").get_by_role("radio", name="Growth").click()
+        reader.page.wait_for_url("**section=Growth**")
+        reader.page.get_by_text("Quick ratio per week").wait_for()
         reader.open({"page": "Engagement"})
         reader.page.get_by_label("Product").click()
         reader.page.get_by_role("option", name="miles").click()

@@ -407,6 +407,14 @@ def growth(bench, tmp_path, monkeypatch, capfdbinary):
 def test_commands_for_the_quarantine(bench, growth, tmp_path):
     assert growth("rejects", "list") == (0, "", "The quarantine is empty.\n")
     assert growth("rejects", "replay") == (0, "", "The quarantine holds nothing to replay.\n")
+    refused = bench.land("sessions/refused.csv", "seven,2024-01-02 10:00:00,true,DIRECT")
+    assert growth("load", "--feeds", "sessions")[0] == 1
+    assert growth("rejects", "list")[2].splitlines()[1] == (
+        "Files that were refused whole, 1 of them, have no record in it: see `growth status`."
+    )
+    assert growth("rejects", "show", "sessions/refused.csv")[2].endswith(": refused whole, see `growth status`\n")
+    refused.unlink()
+    assert growth("rejects", "list") == (0, "", "The quarantine is empty.\n")
     bench.land("sessions/a.csv", *RECORDS)
     code, output, errors = growth("load", "--feeds", "sessions")
     assert (code, output) == (0, "")
