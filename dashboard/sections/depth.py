@@ -56,6 +56,7 @@ def draw_funnel(page: Page) -> None:
         _funnels,
         key="funnel",
         columns=("step_name", "user_count", "step_conversion_rate", "overall_conversion_rate"),
+        note="In brackets: users.",
     )
     page.panel(
         "Median time since the step before",
@@ -101,7 +102,7 @@ def draw_products(page: Page) -> None:
 
 def _funnels(rows: pd.DataFrame) -> go.Figure:
     text = [
-        f"{rate:.1%} ({users:,} users)"
+        f"{rate:.1%} ({users:,})"
         for rate, users in zip(rows["overall_conversion_rate"], rows["user_count"], strict=True)
     ]
     several = rows["product"].nunique() > 1
