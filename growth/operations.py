@@ -123,8 +123,12 @@ select
     round(extract(epoch from finished_at - started_at), 3) as duration_seconds,
     run_id,
     removed_by as removed_by_load_id,
-    erased_count
-from raw._loads
+    erased_count,
+    case when status = 'refused' then (
+        select min(later.finished_at) from raw._loads as later
+        where later.source_file = loads.source_file and later.status = 'loaded' and later.load_id > loads.load_id
+    ) end as corrected_at
+from raw._loads as loads
 where status not in ('removal', 'replayed');
 comment on view mart.load_history is 'One row per delivered file and content.';
 comment on column mart.load_history.load_id is 'Grows with each load.';
@@ -143,7 +147,8 @@ comment on column mart.load_history.duration_seconds is 'How long the load took.
 comment on column mart.load_history.run_id is 'Run that loaded it.';
 comment on column mart.load_history.removed_by_load_id is 'Load that took its rows out.';
 comment on column mart.load_history.erased_count is
-'Records of people who were erased, taken out later or kept out by the load: growth erase.'
+'Records of people who were erased, taken out later or kept out by the load: growth erase.';
+comment on column mart.load_history.corrected_at is 'When a refused file was loaded after all; null while it was not.'
 """
 
 REJECT_SUMMARY = """
@@ -170,7 +175,7 @@ comment on column mart.reject_summary.discarded_count is 'Those that were given 
 """
 VIEWS = {"load_history": LOAD_HISTORY, "reject_summary": REJECT_SUMMARY}
 # The last column of each: a view of an older release lacks it.
-NEWEST = {"load_history": "erased_count", "reject_summary": "discarded_count"}
+NEWEST = {"load_history": "corrected_at", "reject_summary": "discarded_count"}
 LACKING = """
 select not exists (select from pg_attribute where attrelid = to_regclass(%s) and attname = %s)
 """

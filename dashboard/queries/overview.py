@@ -129,16 +129,8 @@ FRESHNESS = Query(
         max(finished_at) filter (where status = 'loaded') as loaded_at,
         count(*) filter (where status = 'loaded') as file_count,
         sum(loaded_count) filter (where status = 'loaded') as record_count,
-        count(*) filter (
-            where status = 'refused' and not exists (
-                select from mart.load_history as later
-                where
-                    later.source_file = loads.source_file
-                    and later.status = 'loaded'
-                    and later.load_id > loads.load_id
-            )
-        ) as refused_file_count
-    from mart.load_history as loads
+        count(*) filter (where status = 'refused' and corrected_at is null) as refused_file_count
+    from mart.load_history
     group by feed
     order by feed
     """,

@@ -25,19 +25,8 @@ LOADS = Query(
 )
 REFUSED = Query(
     """
-    select
-        finished_at,
-        feed,
-        source_file,
-        error,
-        (
-            select min(later.finished_at) from mart.load_history as later
-            where
-                later.source_file = refused.source_file
-                and later.status = 'loaded'
-                and later.load_id > refused.load_id
-        ) as corrected_at
-    from mart.load_history as refused
+    select finished_at, feed, source_file, error, corrected_at
+    from mart.load_history
     where status = 'refused'
     order by finished_at desc
     limit 50

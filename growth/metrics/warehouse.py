@@ -45,14 +45,8 @@ FEEDS = Facts(
         from loads
         where
             status = 'refused'
+            and corrected_at is null
             and finished_at > coalesce((select max(published_at) from mart.publications), '-infinity')
-            and not exists (
-                select from loads as later
-                where
-                    later.source_file = loads.source_file
-                    and later.status = 'loaded'
-                    and later.load_id > loads.load_id
-            )
         group by feed
     ),
 

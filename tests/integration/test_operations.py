@@ -40,6 +40,12 @@ def test_operations_marts_follow_every_load_and_gate_without_a_publication(pipel
         assert "bob" not in shown
     assert "1 of 1 records" in str(pipeline.query("select error from mart.load_history", "analyst"))
 
+    refused = "select source_file, corrected_at is null from mart.load_history where status = 'refused'"
+    assert pipeline.query(refused, "analyst") == [("sessions/none.csv", True)]
+    pipeline.land("sessions", "none.csv", ["99,2024-01-01 00:00:00,true,DIRECT"])
+    load(pipeline.warehouse, ["sessions"], "test", print)
+    assert pipeline.query(refused, "analyst") == [("sessions/none.csv", False)]
+
 
 def test_gate_results_are_kept_whether_the_gate_opens_or_not(pipeline: Pipeline) -> None:
     pipeline.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
