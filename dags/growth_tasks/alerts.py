@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, get_current_context, task
 from airflow.sdk.bases.notifier import BaseNotifier
 
-from growth.alerts.settings import hours
+from growth.alerts.settings import late_hours
 from growth_tasks.steps import (
     DBT_QUEUE,
     IS_TEST_RUN,
@@ -26,8 +26,6 @@ from growth_tasks.steps import (
 
 log = logging.getLogger(__name__)
 
-# A year of a large site loads within the hour; by 06:00 UTC Europe comes to work.
-LATE_HOURS = 2.0
 # A task tells while its run is being marked as failed.
 TASK_TELLS_SECONDS = 10.0
 
@@ -99,7 +97,7 @@ def late_alert() -> DeadlineAlert | None:
     """
     if IS_TEST_RUN:
         return None
-    due = timedelta(hours=hours("GROWTH_ALERT_LATE_HOURS", LATE_HOURS))
+    due = timedelta(hours=late_hours())
     return DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, due, SyncCallback(tell_late), "late")
 
 

@@ -9,14 +9,13 @@ from pathlib import Path
 import yaml
 from prometheus_client.core import Metric
 
-from growth.alerts.settings import hours
+from growth.alerts.settings import late_hours
 from growth.metrics.facts import gauge
 from growth.settings import PROJECT_ROOT, feeds_folder
 from ingest.contract import load_contracts
 from ingest.sources import DELIVERED_WITHIN_HOURS
 
 HOUR, DAY = 3600, 86400
-LATE_HOURS = 2.0  # as dags/growth_tasks/alerts.py has it, which only Airflow can import
 
 Values = dict[tuple[str, ...], float]
 
@@ -45,7 +44,7 @@ def limits() -> list[Metric]:
     }
     rejects: Values = {(each.feed, "file"): each.max_reject_rate for each in contracts}
     rejects |= {(each.feed, "usual"): float(project["vars"]["reject_usual_max_rate"]) for each in contracts}
-    late = hours("GROWTH_ALERT_LATE_HOURS", LATE_HOURS) * HOUR
+    late = late_hours() * HOUR
     return [
         gauge("growth_feed_delivered_within_seconds", "A file is due so long after the last.", ("feed",), within),
         gauge(
