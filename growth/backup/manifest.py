@@ -22,7 +22,6 @@ NAME = "manifest.json"
 WAREHOUSE_DUMP = "warehouse.dump"
 AIRFLOW_DUMP = "airflow.dump"
 NEWEST = "latest"
-CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
