@@ -7,6 +7,7 @@ half of its environment.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
@@ -138,11 +139,22 @@ def invoke(
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
+    if outcome.exception:
+        _end_threads()
     results = list(getattr(outcome.result, "results", None) or [])
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
     checks = tuple(_check(result) for result in results if result.node.resource_type == "test")
     error = str(outcome.exception or "")
     return DbtResult(outcome.success, len(results), failures, error, checks, get_invocation_id(), started_at)
+
+
+def _end_threads() -> None:
+    """End the threads that a broken-off command leaves waiting: Python would grumble about them at its end."""
+    from dbt.graph.thread_pool import DbtThreadPool
+
+    for each in gc.get_objects():
+        if type(each) is DbtThreadPool:
+            each.terminate()
 
 
 def compiled(warehouse: Warehouse, analysis: str) -> str:
