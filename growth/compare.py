@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from growth import table
+from growth import checksum, table
 from growth.console import connect
 
 # They tell what happened to a warehouse, which is another one's business.
@@ -21,10 +21,6 @@ select table_name, array_agg(column_name::text order by column_name)
 from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name
 where table_schema = 'mart' and table_name <> all(%s)
 group by table_name
-"""
-# The same for the same rows in whatever order, on any release of Postgres.
-FINGERPRINT = """
-select count(*), coalesce(sum(('x' || left(md5(row({columns})::text), 15))::bit(60)::bigint), 0) from mart.{mart}
 """
 HEADERS = ("mart", "rows here", "rows there", "is")
 
@@ -87,10 +83,9 @@ def _columns(conn: psycopg.Connection) -> dict[str, list[str]]:
     return dict(conn.execute(COLUMNS, [list(LOGS)]).fetchall())
 
 
-def _fingerprint(conn: psycopg.Connection, mart: str, columns: list[str]) -> tuple[int, int]:
-    query = sql.SQL(FINGERPRINT).format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), mart=sql.Identifier(mart)
-    )
+def _fingerprint(conn: psycopg.Connection, mart: str, columns: list[str]) -> tuple[int, str]:
+    record = sql.SQL("row({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    query = sql.SQL("select count(*), {} from mart.{}").format(checksum.of_rows(record), sql.Identifier(mart))
     row = conn.execute(query).fetchone()
     assert row is not None
-    return int(row[0]), int(row[1])
+    return int(row[0]), str(row[1])

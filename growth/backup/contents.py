@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-# Half an md5 of each row as text, added up: the same on every version and machine, unlike Postgres' own hashes.
-CHECKSUM = "coalesce(sum(('x' || left(md5(rows::text), 15))::bit(60)::bigint::numeric), 0)::text"
+from growth import checksum
+
 TABLES = """
 select nspname, relname, nspname = 'mart' or (nspname = 'raw' and relname = '_loads')
 from pg_class
@@ -40,9 +40,8 @@ def measure(conn: psycopg.Connection) -> dict[str, TableContents]:
     """
     contents = {}
     for schema, table, has_checksum in conn.execute(TABLES).fetchall():
-        query = sql.SQL("select count(*), {} from only {} as rows").format(
-            sql.SQL(CHECKSUM if has_checksum else "null"), sql.Identifier(schema, table)
-        )
+        summed = checksum.of_rows(sql.SQL("rows")) if has_checksum else sql.SQL("null")
+        query = sql.SQL("select count(*), {} from only {} as rows").format(summed, sql.Identifier(schema, table))
         row = conn.execute(query).fetchone()
         assert row is not None
         contents[f"{schema}.{table}"] = TableContents(*row)
