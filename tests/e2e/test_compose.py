@@ -139,6 +139,7 @@ def test_every_panel_has_data_of_the_running_stack(stack: Stack, first_run: str,
     }
     assert components == {"scheduler", "triggerer", "dag_processor"}
     # the sample's days are long past, and nothing else is wrong; how full this machine's disk is, is its own affair
+    wait_for(lambda: monitoring.ask(address, "ALERTS{alertname='FeedStale'}"), 60)
     raised = {each["metric"]["alertname"] for each in monitoring.ask(address, "ALERTS")}
     assert raised - {"DiskLow", "DiskFills"} == {"FeedStale"}
     seconds = float(monitoring.ask(address, "max(scrape_duration_seconds{job='growth'})")[0]["value"][1])

@@ -138,11 +138,23 @@ class Stack:
             check=False,
         )
         if check and done.returncode:
-            logs = self.compose("logs", "--no-color", "--tail", "60", check=False).stdout
             raise AssertionError(
-                f"docker compose {' '.join(arguments)} failed:\n{done.stdout[-6000:]}\n{logs[-20000:]}"
+                f"docker compose {' '.join(arguments)} failed:\n{done.stdout[-3000:]}\n{self.what_failed()}"
             )
         return done
+
+    def what_failed(self) -> str:
+        """The last words of every container, and at the end of those that are not as they should be."""
+        listed = self.compose("ps", "--all", "--format", "{{.Service}}\t{{.ExitCode}}\t{{.Status}}", check=False).stdout
+        rows = [line.split("\t") for line in listed.splitlines() if line.count("\t") == 2]
+        bad = [name for name, code, status in rows if code != "0" or "unhealthy" in status or "starting" in status]
+        rest = [name for name, *_ in rows if name not in bad]
+        logs = [
+            self.compose("logs", "--no-color", "--tail", str(lines), *names, check=False).stdout[-letters:]
+            for names, lines, letters in ((rest, 10, 5000), (bad, 200, 15000))
+            if names
+        ]
+        return "\n".join([*logs, listed])
 
     def up(self) -> float:
         """Start everything and wait until it is healthy; returns how many seconds that took."""
