@@ -261,14 +261,19 @@
 {% macro nday_numbers() %}{% do return([1, 3, 7, 14, 30]) %}{% endmacro %}
 
 {#
-    For which of these numbers a condition holds, as bits. It may name the number, and the bits of day_bits that are that
-    day (on_day), or the days after the number before up to it (since_before).
+    For which of these numbers a condition on day_bits holds, as bits. It may name the bits that are that day (on_day), or
+    the days after the number before up to it (since_before).
 #}
 {% macro nday_bits(condition) -%}
     {%- for number in nday_numbers() -%}
         {%- set since_before = 2 ** number - 2 ** (loop.previtem or 0) -%}
-        case when {{ condition | replace('number', number | string) | replace('on_day', (2 ** (number - 1)) | string)
+        case when {{ condition | replace('on_day', (2 ** (number - 1)) | string)
             | replace('since_before', since_before | string) }} then {{ 2 ** loop.index0 }} else 0 end
         {{- ' + ' if not loop.last }}
     {%- endfor -%}
+{%- endmacro %}
+
+{# Those of these numbers that are not above a count of days, as the same bits. #}
+{% macro nday_bits_up_to(days) -%}
+    (1 << width_bucket({{ days }}, array{{ nday_numbers() }})) - 1
 {%- endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +55,27 @@ def test_a_late_day_is_built_without_scanning_history(pipeline: Pipeline) -> Non
     [(after,)] = pipeline.query(rows_read)
     assert pipeline.query("select count(*) from dwh.fct_sessions") == [(2880 * DAY_COUNT + 1,)]
     assert after - before < 2880 * DAY_COUNT / 2, "less than half of history, for all models that read it"
+
+
+@pytest.mark.usefixtures("published")
+def test_tables_are_filled_by_statements_that_may_read_in_parallel(growth_home: Path) -> None:
+    ran = growth_home / "dbt" / "target-prod" / "run" / "growth" / "models" / "mart"
+    statements = {path.stem: path.read_text() for path in ran.rglob("*.sql")}
+    assert statements.keys() >= set(dbt.mart_names())
+    assert [name for name in dbt.mart_names() if "insert into" in statements[name]] == []
+
+
+def test_a_model_of_other_types_than_its_contract_is_not_built(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(dbt.PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
+    contract = tmp_path / "dbt_project" / "models" / "dwh" / "acquisition" / "dim_channels.yml"
+    contract.write_text(contract.read_text().replace("data_type: text", "data_type: bigint", 1))
+    monkeypatch.setattr(dbt, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))
+    result = dbt.invoke(["build", "--quiet", "--select", "+dim_channels,resource_type:model"], pipeline.warehouse)
+    assert "contract" in " ".join(failure.message for failure in result.failures)
+    assert pipeline.query("select to_regclass('dwh.dim_channels')") == [(None,)]
 
 
 @pytest.mark.usefixtures("published")

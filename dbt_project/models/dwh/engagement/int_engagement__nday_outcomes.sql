@@ -38,9 +38,9 @@ final as (
         {% for column in attributes %}
             coalesce(accounts.{{ column }}, '(none)') as {{ column }},
         {% endfor %}
-        {{ nday_bits('beginnings.first_date + number <= newest.newest_date') }} as loaded_bits,
+        {{ nday_bits_up_to('newest.newest_date - beginnings.first_date') }} as loaded_bits,
         {{ nday_bits('beginnings.day_bits & on_day > 0') }} as on_day_bits,
-        {{ nday_bits('beginnings.last_date >= beginnings.first_date + number') }} as on_or_after_bits,
+        {{ nday_bits_up_to('beginnings.last_date - beginnings.first_date') }} as on_or_after_bits,
         {{ nday_bits('beginnings.day_bits & since_before > 0') }} as bracket_bits
     from beginnings
     cross join newest
