@@ -73,21 +73,24 @@
 {% endmacro %}
 
 {#
-    Users and products of `this` that changed days cannot reach any more: what it tells of them ended before the first of
-    these days (meta.last_instant, an expression over its rows, meta.one_row, which of them it is of). A subquery of
-    user_key and product. Most of the users of a day have been here for long.
+    Whether changed days cannot reach a row of `this` any more: what it tells ended before the first of these days
+    (meta.last_instant, an expression over the row).
+#}
+{% macro is_closed() -%}
+    {%- set days = pending_days(event_feeds()) -%}
+    {{ config.meta_get('last_instant') ~ ' < ' ~ utc_midnight("date '" ~ days | min ~ "'") if days else 'true' }}
+{%- endmacro %}
+
+{#
+    Users and products of `this` that are closed: a subquery of user_key and product. meta.one_row says of which row, for
+    a model with several of a user and product. Most of the users of a day have been here for long.
 #}
 {% macro closed_tracks() -%}
-    {%- set days = pending_days(event_feeds()) -%}
     select
         user_key,
         product
     from {{ this }}
-    {%- if days %}
-    where
-        {{ config.meta_get('one_row') }}
-        and {{ config.meta_get('last_instant') }} < {{ utc_midnight("date '" ~ days | min ~ "'") }}
-    {%- endif %}
+    where {{ config.meta_get('one_row') ~ ' and ' if config.meta_get('one_row') }}{{ is_closed() }}
 {%- endmacro %}
 
 {#
@@ -127,7 +130,11 @@
     where
         (
             user_key in ({{ changed_user_keys() }})
-            and (user_key, product) not in ({{ closed_tracks() }})
+            and {% if config.meta_get('one_row') -%}
+                (user_key, product) not in ({{ closed_tracks() }})
+            {%- else -%}
+                not ({{ is_closed() }})
+            {%- endif %}
         )
         or (user_key, product) in (select user_key, product from {{ arguments['temp_relation'] }})
     {%- endif %};

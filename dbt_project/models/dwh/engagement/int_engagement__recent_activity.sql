@@ -1,4 +1,3 @@
-{{ config(indexes=[{'columns': ['user_key']}]) }}
 -- Grain: one row per user active in the 28 days that end on the newest one, and product of these (and `all`).
 with recent as (
     {{ recent_activity('(select max(activity_date) from ' ~ ref('fct_activity_daily') ~ ')') }}

@@ -2,7 +2,6 @@
     materialized='incremental', incremental_strategy='rebuild_open_tracks', on_schema_change='fail',
     meta={
         'feeds': ['events', 'app_events'],
-        'one_row': 'true',
         'last_instant': utc_midnight('first_date + 31'),
     },
     indexes=[{'columns': ['user_key']}],
