@@ -90,7 +90,9 @@
         user_key,
         product
     from {{ this }}
-    where {{ config.meta_get('one_row') ~ ' and ' if config.meta_get('one_row') }}{{ is_closed() }}
+    {%- if pending_days(event_feeds()) %}
+    where {{ config.meta_get('one_row', 'true') }} and {{ is_closed() }}
+    {%- endif %}
 {%- endmacro %}
 
 {#
