@@ -25,6 +25,7 @@ from growth.pages import dashboard, portal
 from growth.precheck.command import check
 from growth.rejects import rejects
 from growth.settings import feeds_folder, growth_home, landing_folder
+from growth.thaw import thaw
 
 GROUP_HELP = """\
 Growth Analytics: CSV exports become tested growth marts in Postgres.
@@ -50,6 +51,7 @@ cli.add_command(compare)
 cli.add_command(dashboard)
 cli.add_command(metrics)
 cli.add_command(portal)
+cli.add_command(thaw)
 
 
 @cli.command()
@@ -292,7 +294,7 @@ def down(purge: bool) -> None:
     server = EmbeddedPostgres(growth_home())
     if purge:
         server.purge()
-        for name in ("airflow", "dbt", "logs", "pycache"):  # what we made, and nothing else that lies there
+        for name in ("airflow", "cold", "dbt", "logs", "pycache"):  # what we made, and nothing else that lies there
             shutil.rmtree(growth_home() / name, ignore_errors=True)
     else:
         server.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +20,12 @@ from typing import Any
 
 import psycopg
 
-from growth import packages, parsing
+from growth import ageing, packages, parsing
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract import load_contracts
+
+log = logging.getLogger(__name__)
 
 LAYERS = ("staging", "dwh", "mart")
 # What a test is for; each has one of them (docs/data-quality.md).
@@ -181,12 +184,17 @@ def run_layer(
     """Build every model, seed and snapshot of a layer, or those of domains.
 
     Nothing is built where tables of an older release are in the way; the error says so, and what to do.
+
+    Raises:
+        ColdFileBroken: rows that are needed left raw, and cannot be brought back.
     """
     if layer == "dwh" and not full_refresh:
         parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
         if tables := outdated_tables(warehouse, parsed):
             error = WHAT_TO_DO.format(tables=", ".join(tables))
             return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
+    if layer == "dwh":
+        ageing.bring_back(warehouse, log.info, full_refresh=full_refresh, domains=domains)
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
     arguments += _of_domains(layer, domains)
     if domains and layer == "dwh":

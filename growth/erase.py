@@ -11,12 +11,12 @@ from typing import TextIO
 import click
 import psycopg
 
-from growth import people, people_files, table
+from growth import ageing, people, people_files, table
 from growth.console import prepared, say
 from growth.people import KEPT_FAILURES, ROLLBACK_COPIES, People, Place
-from growth.settings import Warehouse, feeds_folder, growth_home
+from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
 from growth.turns import commands_turn
-from ingest import erasure
+from ingest import cold, erasure
 from ingest.contract import load_contracts
 from ingest.tombstones import SPACE
 
@@ -96,8 +96,19 @@ def _found(warehouse: Warehouse, who: People) -> list[Place]:
                 Place(f"raw._removed_{contract.feed}", there.removed_count),
                 Place(f"raw._rejects ({contract.feed})", there.reject_count),
             ]
+        places += [Place(f"{cold_folder() / load.path}", count) for load, count in _cold(conn, who)]
     with psycopg.connect(warehouse.conninfo()) as conn:
         return [*(place for place in places if place.row_count), *people.find(conn, who)]
+
+
+def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, int]]:
+    """The loads of the people's feeds whose rows left raw for files, with how many of them are theirs."""
+    columns = {contract.feed: str(contract.user) for contract in who.contracts}
+    return [
+        (load, cold.rows_of(load, columns[load.feed], who.users, cold_folder()))
+        for load in cold.cold_loads(conn)
+        if load.feed in columns
+    ]
 
 
 @contextlib.contextmanager
@@ -114,7 +125,14 @@ def _turn(warehouse: Warehouse) -> Iterator[None]:
 
 def _erase(warehouse: Warehouse, who: People, run_id: str, *, is_known: bool) -> None:
     """Everything that no run takes out, and raw, from which the rest follows."""
-    erased = erasure.erase(warehouse.conninfo("ingest"), who.contracts, who.users, run_id=run_id)
+    conninfo = warehouse.conninfo("ingest")
+    with cold.alone(conninfo):
+        with psycopg.connect(conninfo) as conn:
+            theirs = {load.load_id for load, count in _cold(conn, who) if count}
+        contracts = {contract.feed: contract for contract in who.contracts}
+        ageing.thaw(warehouse, say, lambda load: load.load_id in theirs, contracts)
+        cold.sweep(conninfo, cold_folder())  # files of rows that are in raw
+        erased = erasure.erase(conninfo, who.contracts, who.users, run_id=run_id)
     rows, rejects = sum(each.row_count for each in erased), sum(each.reject_count for each in erased)
     say(f"raw: {rows:,} rows and {rejects:,} refused records are erased")
     # Published rows at once: should a gate stop what follows, nobody reads them meanwhile.

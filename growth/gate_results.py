@@ -5,16 +5,19 @@ Target: ``mart.gate_results``, one row per run, gate and check.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import class_row
 
-from growth import invocations
+from growth import ageing, invocations
 from growth.dbt import DbtResult, check_layer
 from growth.operations import KEPT_DAYS
 from growth.settings import Warehouse
+
+log = logging.getLogger(__name__)
 
 INSERT = """
 insert into mart.gate_results
@@ -46,8 +49,11 @@ def run_gate(layer: str, warehouse: Warehouse, run_id: str, domains: Sequence[st
     """Run the data tests of a layer and write down what each found, whether the gate opens or not.
 
     Raises:
+        ColdFileBroken: rows of days that new loads touched left raw, and cannot be brought back.
         psycopg.OperationalError: connection lost.
     """
+    if layer == "raw":  # what is judged beside new loads
+        ageing.bring_back(warehouse, log.info, gates_only=True)
     result = check_layer(layer, warehouse, domains=domains)
     if not result.lost_connection:
         record(warehouse, run_id, layer, result)

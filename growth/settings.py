@@ -34,6 +34,11 @@ def reports_folder() -> Path:
     return Path(os.environ.get("GROWTH_REPORTS") or PROJECT_ROOT / "reports").absolute()
 
 
+def cold_folder() -> Path:
+    """Folder of the files that rows of old loads were moved to (retention.raw_days of the contracts)."""
+    return growth_home() / "cold"
+
+
 def backups_folder() -> Path:
     """Folder of the backups, one folder each; best on another disk than the warehouse."""
     return Path(os.environ.get("GROWTH_BACKUPS") or PROJECT_ROOT / "backups").absolute()

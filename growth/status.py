@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from growth import packages, table
-from growth.settings import Warehouse, feeds_folder, landing_folder
+from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder
 from ingest.contract import load_contracts
 from ingest.landing import ARCHIVE_FOLDER
 
@@ -22,7 +22,10 @@ select feed,
     to_char(max(finished_at) filter (where status = 'loaded'), 'YYYY-MM-DD HH24:MI') as last_load
 from raw._loads as loads group by feed
 """
-HEADERS = ("feed", "files", "records", "loaded", "rejected", "erased", "last load (UTC)", "raw", "landing", "archive")
+HEADERS = (
+    *("feed", "files", "records", "loaded", "rejected", "erased", "last load (UTC)"),
+    *("raw", "landing", "archive", "cold"),
+)
 # With the tables of large loads, and what is on its way out.
 RAW_BYTES = """
 select coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint
@@ -77,8 +80,8 @@ def _begun_erasures(conn: psycopg.Connection) -> list[str]:
     return [f"{row[0]} people are erased in part since {row[1]:%Y-%m-%d %H:%M}: repeat `growth erase` for them."]
 
 
-def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str]:
-    """What a feed takes up: its tables in raw, its files in the landing folder, those in the archive."""
+def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str, str]:
+    """What a feed takes up: its tables in raw, its files in the landing folder, in the archive, and of old loads."""
     names = {"tables": [feed, f"_removed_{feed}"], "parts": rf"^{feed}_load_\d+_\d+$"}
     row = conn.execute(RAW_BYTES, names).fetchone()
     landing = landing_folder()
@@ -86,6 +89,7 @@ def _disk_use(conn: psycopg.Connection, feed: str) -> tuple[str, str, str]:
         _size(int(row[0]) if row else 0),
         _size(_bytes_below(landing / feed)),
         _size(_bytes_below(landing / ARCHIVE_FOLDER / feed)),
+        _size(_bytes_below(cold_folder() / feed)),
     )
 
 

@@ -48,10 +48,10 @@ def delete_old(conninfo: str, contract: Contract, landing: Path) -> list[str]:
         Their paths below the archive folder.
     """
     folder = landing / ARCHIVE_FOLDER
-    if contract.retention is None or not (folder / contract.feed).is_dir():
+    if contract.archive_days is None or not (folder / contract.feed).is_dir():
         return []
     with connect(conninfo, contract) as conn:
-        over = set(conn.execute(_OVER, [contract.feed, contract.retention.archive_days]).fetchall())
+        over = set(conn.execute(_OVER, [contract.feed, contract.archive_days]).fetchall())
     sizes = {size for size, _ in over}
     deleted = []
     for path in sorted((folder / contract.feed).rglob("*")):

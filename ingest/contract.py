@@ -174,9 +174,19 @@ class Freshness(_Strict):
 
 
 class Retention(_Strict):
-    """How long files stay in the archive of the landing folder, counted from their load."""
+    """How long things stay: files in the archive of the landing folder, counted from their load, and rows in raw.
 
-    archive_days: Annotated[int, Field(gt=0)]
+    ``raw_days``: a load whose newest event is so many days older than the newest of the feed leaves for a file.
+    """
+
+    archive_days: Annotated[int, Field(gt=0)] | None = None
+    raw_days: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Retention:
+        if self.archive_days is None and self.raw_days is None:
+            raise ValueError(f"says nothing; accepted keys: {', '.join(Retention.model_fields)}")
+        return self
 
 
 class Contract(_Strict):
@@ -223,8 +233,13 @@ class Contract(_Strict):
             faults.append(
                 f"user: is missing, but {', '.join(marked)} is personal: name the column that says whose it is"
             )
-        if self.retention is not None and self.after_load != "archive":
+        if self.archive_days is not None and self.after_load != "archive":
             faults.append("retention: archive_days needs after_load: archive")
+        if self.raw_days is not None and self.has_extract_date:
+            faults.append(
+                "retention: raw_days is for feeds whose rows have an event_time: the history of a full_extract is built"
+                " from all of its extracts; remove this key, or land fewer extracts"
+            )
         if self.has_extract_date and self.event_time is not None:
             faults.append("event_time: a full_extract has none, its rows are dated by their extract; remove this key")
         elif not self.has_extract_date and self.event_time is None:
@@ -251,6 +266,16 @@ class Contract(_Strict):
     def has_extract_date(self) -> bool:
         """Whether raw has a column for the date of the extract that a row came with."""
         return self.delivery == "full_extract"
+
+    @property
+    def archive_days(self) -> int | None:
+        """How many days files stay in the archive; None: for ever."""
+        return self.retention.archive_days if self.retention else None
+
+    @property
+    def raw_days(self) -> int | None:
+        """How many days rows stay in raw; None: for ever."""
+        return self.retention.raw_days if self.retention else None
 
     @property
     def time_column(self) -> str:
@@ -401,6 +426,11 @@ def _reference_faults(contract: Contract, contracts: Mapping[str, Contract]) -> 
         elif reference.column not in other.column_names:
             known = ", ".join(other.column_names)
             yield f"{path}.column: {reference.column!r} is no column of {other.feed}; columns: {known}"
+        elif other.raw_days is not None:
+            yield (
+                f"{path}.feed: rows of {other.feed} leave raw (its retention.raw_days), and would not be found: take"
+                " raw_days out of that contract, or this reference out of this one"
+            )
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The tables of schema raw: one per contract, and the ledger of loads beside them.
 
 Target: ``raw.<feed>`` (the contract's columns and ``_load_id``), ``raw._removed_<feed>`` (the same columns: rows that a
-load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``, ``raw._erasures``,
+load took out of it), ``raw._loads``, ``raw._rejects``, ``raw._changed_days``, ``raw._erasures``, ``raw._cold_files``,
 ``raw._schema_version``. They belong to the role ``ingest`` where it exists: the tables of large loads become children
 of ``raw.<feed>``, and only its owner may do that. Reading them needs no grant of their own: a query of a parent is
 checked against the parent's privileges alone.
@@ -94,6 +94,24 @@ comment on column raw._rejects.line_number is 'Physical line on which the record
 comment on column raw._rejects.record is 'The original bytes, without the line end.';
 comment on column raw._rejects.replayed_at is 'When the record was loaded after all.';
 comment on column raw._rejects.discarded_at is 'When somebody said that it is dealt with, and need not be replayed.';
+create table if not exists raw._cold_files (
+    path text primary key,
+    load_id bigint not null,
+    feed text not null,
+    row_count bigint,
+    sha256 text,
+    first_date date,
+    last_date date,
+    aged_at timestamptz
+);
+comment on table raw._cold_files is 'Files that rows of old loads were moved to: retention.raw_days of the contracts.';
+comment on column raw._cold_files.path is 'Path below the cold folder.';
+comment on column raw._cold_files.load_id is 'Load whose rows these are, all of those that it has in raw.';
+comment on column raw._cold_files.sha256 is 'Of the file.';
+comment on column raw._cold_files.first_date is 'First day of the rows.';
+comment on column raw._cold_files.aged_at is
+    'When the rows left raw; null while they are in raw, still or again: then the file is in no use.';
+create unique index if not exists _cold_files_one_in_use on raw._cold_files (load_id) where aged_at is not null;
 create table if not exists raw._erasures (
     identity text not null,
     user_hash bytea not null,

@@ -45,5 +45,9 @@ class NeedsCare(IngestError):
     """A file cannot be loaded at full speed: its records must be looked at."""
 
 
+class ColdFileBroken(IngestError):
+    """A file that rows of raw were moved to is missing, or not what it was."""
+
+
 class NothingLoaded(IngestError):
     """A path that no loaded file has."""

@@ -112,8 +112,10 @@ def migrate(conn: psycopg.Connection, contract: Contract) -> list[str]:
     # Waiting longer, it would keep every other reader waiting behind it.
     conn.execute("set local lock_timeout = '1min'")
     conn.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(", ").join(tables)))
-    has_rows = any(_exists(conn, table, sql.SQL("true")) for table in tables)
-    plans = [_plan(conn, contract, table, has_rows=has_rows) for table in tables]
+    in_files = sql.SQL("feed = {} and aged_at is not null").format(sql.Literal(contract.feed))
+    has_cold = _exists(conn, sql.Identifier("raw", "_cold_files"), in_files)
+    has_rows = has_cold or any(_exists(conn, table, sql.SQL("true")) for table in tables)
+    plans = [_plan(conn, contract, table, has_rows=has_rows, has_cold=has_cold) for table in tables]
     faults = list(dict.fromkeys(fault for plan in plans for fault in plan.faults))
     if moved_from and has_rows and EXTRACT_DATE not in (moved_from, contract.time_column):
         faults.append(f"event_time: its rows are counted by the days of {moved_from}: keep event_time: {moved_from}")
@@ -140,7 +142,9 @@ def _mismatch(contract: Contract, faults: list[str]) -> RawSchemaMismatchError:
     )
 
 
-def _plan(conn: psycopg.Connection, contract: Contract, table: sql.Identifier, *, has_rows: bool) -> _Plan:
+def _plan(
+    conn: psycopg.Connection, contract: Contract, table: sql.Identifier, *, has_rows: bool, has_cold: bool
+) -> _Plan:
     wanted = {column.name: _Wanted(column.type, not column.nullable) for column in contract.columns}
     if contract.has_extract_date:
         wanted[EXTRACT_DATE] = _Wanted("date", True)
@@ -165,11 +169,13 @@ def _plan(conn: psycopg.Connection, contract: Contract, table: sql.Identifier, *
         if old_type != column.type:
             if has_rows and (fault := _type_fault(contract, name, old_type, column.type)):
                 faults.append(fault)
+            faults += [_cold_fault(contract, name)] if has_cold else []
             using = _converted(name, old_type, column.type) if has_rows else sql.SQL("cast(null as {})").format(kind)
             actions.append(sql.SQL("alter column {} type {} using {}").format(identifier, kind, using))
             rebuilt.append(name)
             lines.append(f"{shown}: changed {name} from {old_type} to {column.type}")
         if column.is_required and not was_required:
+            faults += [_cold_fault(contract, name)] if has_cold else []
             if _exists(conn, table, sql.SQL("{} is null").format(identifier)):
                 faults.append(f"{name}: {shown} has rows without it, so it cannot become required: keep it nullable")
             actions.append(sql.SQL("alter column {} set not null").format(identifier))
@@ -199,6 +205,13 @@ def _old_column_fault(name: str, old_type: str) -> str:
     return (
         f"{name}: is not in the contract, and its values would be lost: keep it there as {old_type},"
         " and nullable if files no longer have it; if files call it otherwise now, add that name to its aliases"
+    )
+
+
+def _cold_fault(contract: Contract, name: str) -> str:
+    return (
+        f"{name}: rows that left raw (retention.raw_days) are in files as it was: bring them back first, `growth thaw"
+        f" {contract.feed}`; the next run takes them out again"
     )
 
 

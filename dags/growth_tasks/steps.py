@@ -164,7 +164,11 @@ def run_layer(layer: str) -> Any:
 @task(outlets=[MARTS])
 @fail_for_good
 def publish_marts() -> dict[str, int]:
-    """Write the tested candidates over the published marts, in one transaction; returns rows per mart."""
+    """Write the tested candidates over the published marts, in one transaction; returns rows per mart.
+
+    Afterwards raw is rid of what no model waits for any more.
+    """
+    from growth import ageing
     from growth.cleanup import forget_removed_rows
     from growth.dbt import mart_names
     from growth.publish import publish
@@ -175,6 +179,7 @@ def publish_marts() -> dict[str, int]:
     log.info("rows changed: %s", publication.changed_counts)
     log.info("domains without data: %s", ", ".join(silent_domains(warehouse())) or "none")
     forget_removed_rows(warehouse())
+    ageing.age(warehouse(), log.info)
     return publication.row_counts
 
 

@@ -125,6 +125,52 @@
 {%- endmacro %}
 
 {#
+    Pre-hook: no model is built while rows that it reads are in files (retention.raw_days). A run brings them back before
+    (growth/ageing.py); who builds models otherwise is told how. Rows cannot leave as long as the transaction goes on:
+    that takes a lock of the table that is read here.
+#}
+{% macro require_rows() %}
+    {%- set feeds = feeds_read(model) if execute else [] %}
+    {%- if feeds %}
+        do $$
+        declare
+            cold_feeds text;
+        begin
+            select string_agg(distinct cold.feed, ' ') into cold_feeds
+            from raw._cold_files as cold
+            where
+                cold.feed in ('{{ feeds | join("', '") }}') and cold.aged_at is not null
+                {%- if is_incremental() and config.meta_get('feeds') %}
+                and exists (
+                    select from raw._changed_days as days
+                    where
+                        days.load_id = cold.load_id
+                        and days.event_date in ({{ changed_days(config.meta_get('feeds')) }})
+                )
+                {%- endif %};
+            if cold_feeds is not null then
+                raise exception 'Rows that {{ this.name }} reads left raw for files: growth thaw % brings them back',
+                    cold_feeds;
+            end if;
+        end;
+        $$
+    {%- endif %}
+{% endmacro %}
+
+{# Feeds that a node reads, itself or through views: a list of their names. #}
+{% macro feeds_read(node) %}
+    {%- set feeds = [] %}
+    {%- for parent in node.depends_on.nodes %}
+        {%- if parent in graph.sources %}
+            {%- do feeds.append(graph.sources[parent].name) %}
+        {%- elif parent in graph.nodes and graph.nodes[parent].config.materialized in ('view', 'ephemeral') %}
+            {%- do feeds.extend(feeds_read(graph.nodes[parent])) %}
+        {%- endif %}
+    {%- endfor %}
+    {%- do return(feeds | unique | list) %}
+{% endmacro %}
+
+{#
     The users with a row that pending loads added, changed or removed: a subquery of one column, user_id.
     The days of the loads stand beside their ids because every table of raw has an index on its time.
 #}

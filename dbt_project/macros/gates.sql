@@ -74,6 +74,17 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{#
+    Days of feeds of which rows left raw for files (retention.raw_days), as a subquery of one column, event_date. What
+    new loads touched was brought back before, so these are days that no model built in this run, and no more to compare
+    with.
+#}
+{% macro cold_days(feeds) -%}
+    select days.event_date from raw._changed_days as days
+    inner join raw._cold_files as cold on days.load_id = cold.load_id
+    where cold.feed in ('{{ feeds | join("', '") }}') and cold.aged_at is not null
+{%- endmacro %}
+
 {# New days of a feed, each with the same weekdays of the weeks before it that history has: a list of pairs of dates. #}
 {% macro days_to_compare(feed) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
@@ -90,6 +101,7 @@
             (
                 select count(*) from history as earlier where earlier.event_date < fresh.event_date
             ) >= {{ var('history_min_days') }}
+            and history.event_date not in ({{ cold_days([feed]) }})
         order by 1, 2
     {%- endset -%}
     {%- do return(run_query(query).rows | list) -%}
@@ -120,7 +132,8 @@
 
 {#
     Days whose rows a model of the dwh may have built in this run: those of loads since a day before the last
-    publication (all loads before the first), as far as the model has consumed every load that touched them.
+    publication (all loads before the first), as far as the model has consumed every load that touched them. Days whose
+    rows left raw were judged when they were built.
 #}
 {% macro built_days(feeds, model_name) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
@@ -131,7 +144,9 @@
         inner join raw._loads as loads on days.load_id = loads.load_id
         left join {{ state('_consumed_loads') }} as consumed
             on days.load_id = consumed.load_id and consumed.model = '{{ model_name }}'
-        where days.feed in ('{{ feeds | join("', '") }}')
+        where
+            days.feed in ('{{ feeds | join("', '") }}')
+            and days.event_date not in ({{ cold_days(feeds) }})
         group by days.event_date
         having
             count(*) = count(consumed.load_id)

@@ -21,6 +21,7 @@ FORMAT = 1
 NAME = "manifest.json"
 WAREHOUSE_DUMP = "warehouse.dump"
 AIRFLOW_DUMP = "airflow.dump"
+COLD = "cold"  # folder of files that rows of old loads were moved to
 NEWEST = "latest"
 
 

@@ -15,6 +15,7 @@ from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed
 from growth.settings import Warehouse
 from growth.turns import LOCK
+from ingest import cold
 
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 4 * 3600.0
@@ -46,4 +47,5 @@ def quiet(warehouse: Warehouse, airflow: AirflowState | None, say: Callable[[str
             time.sleep(POLL_SECONDS)
         conn.execute(f"select pg_advisory_xact_lock_shared({LOCK})".encode())  # a command that builds models itself
         conn.execute("select pg_advisory_xact_lock(hashtext('growth.check_freshness'))")
+        conn.execute(f"select pg_advisory_xact_lock({cold.LOCK})".encode())  # files of old loads come and go
         yield

@@ -23,7 +23,15 @@ from growth.backup import airflow_state, contents, manifest, programs
 from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed, RestoreDiffers
 from growth.backup.manifest import Manifest
-from growth.settings import ROLES, Warehouse, feeds_folder, growth_home, landing_folder, reports_folder
+from growth.settings import (
+    ROLES,
+    Warehouse,
+    cold_folder,
+    feeds_folder,
+    growth_home,
+    landing_folder,
+    reports_folder,
+)
 from growth.warehouse import OLDEST_SERVER, create_roles, initialise
 from ingest.contract import load_contracts
 from ingest.schema_version import VERSION
@@ -90,7 +98,11 @@ def restore(
                 say(change)
             if airflow:
                 _restore_airflow(airflow, backup)
+            former = _cold_paths(warehouse)
+            _put_back(backup / manifest.COLD, cold_folder())  # no two files have one name, so nothing is written over
             _swap(warehouse, side.database)
+            for path in former - _cold_paths(warehouse):  # of rows that are in raw now, or not in the warehouse
+                (cold_folder() / path).unlink(missing_ok=True)
         except BaseException:
             with suppress(psycopg.Error), psycopg.connect(_maintenance(warehouse), autocommit=True) as conn:
                 _drop(conn, side.database)
@@ -243,6 +255,14 @@ def _restore_airflow(airflow: AirflowState, backup: Path) -> None:
     server = airflow.server_version()
     whole = ["--single-transaction"] if server >= programs.KNOWS_SETTING else []
     programs.restore(airflow.login, server, backup / manifest.AIRFLOW_DUMP, "--no-owner", "--no-privileges", *whole)
+
+
+def _cold_paths(warehouse: Warehouse) -> set[str]:
+    """The files that the warehouse knows of, in use or not."""
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        if conn.execute("select to_regclass('raw._cold_files')").fetchone() == (None,):
+            return set()
+        return {path for (path,) in conn.execute("select path from raw._cold_files")}
 
 
 def _swap(warehouse: Warehouse, side: str) -> None:

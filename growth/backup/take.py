@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed
 from growth.backup.programs import Dump, program_version
 from growth.backup.quiet import quiet
-from growth.settings import Warehouse, feeds_folder, landing_folder, reports_folder
+from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder, reports_folder
+from ingest import cold
+from ingest.errors import ColdFileBroken
 from ingest.schema_version import schema_version
 
 ROLES = """
@@ -120,6 +122,7 @@ def _fill(
                 tables = contents.measure(conn)
                 roles = [name for (name,) in conn.execute(ROLES)]
                 version = schema_version(conn)
+                _copy_cold(cold.cold_loads(conn), part / manifest.COLD)
                 dump.wait()
             finally:
                 dump.stop()
@@ -173,7 +176,7 @@ def _check_space(part: Path, warehouse: Warehouse, airflow: AirflowState | None,
     if earlier:
         with suppress(BackupFailed):  # one of another release is no measure
             dumps = min(dumps, manifest.read(earlier[-1]).size_bytes * 5 // 4)
-    folders = [reports_folder(), *([landing_folder()] if with_landing else [])]
+    folders = [reports_folder(), cold_folder(), *([landing_folder()] if with_landing else [])]
     needed = dumps + sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(part).free
     if free < needed:
@@ -190,6 +193,18 @@ def _copy(source: Path, target: Path) -> None:
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)
+
+
+def _copy_cold(loads: Sequence[cold.ColdLoad], target: Path) -> None:
+    """Copy the files of the loads whose rows are not in the dump."""
+    try:
+        cold.check(loads, cold_folder())
+    except ColdFileBroken as error:
+        raise BackupFailed(f"{error}\nNo backup was made: it would lack these rows.") from error
+    for load in loads:
+        copy = target / load.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(cold_folder() / load.path, copy)
 
 
 def _settle(part: Path, folder: Path) -> None:

@@ -57,6 +57,8 @@ def test_any_order_of_files_ends_as_a_full_refresh(
         way.go()
         difference = describe_difference(pipeline.marts(), full_refresh)
         assert not difference
+        left = pipeline.query("select count(distinct feed) from raw._cold_files where aged_at is not null")
+        assert left == [(6,)], "rows of every feed that has events left raw"
     except BaseException as error:
         steps = "\n".join(f"{number:3} {step}" for number, step in enumerate(way.steps, 1))
         again = f"CONSISTENCY_SEED={SEED} CONSISTENCY_ORDERS={order} pytest {Path(__file__).name} -k '[{order}]'"

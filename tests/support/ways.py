@@ -10,15 +10,17 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from growth import ageing
 from growth.cleanup import forget_removed_rows
 from growth.settings import feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract import Contract, Retention, load_contracts
 from ingest.load import LARGE_FILE_BYTES, load_feed
 from ingest.unload import unload
 from support.feed_records import GENERATORS, Record, path_of
 from support.pipeline import Pipeline
 
 BUILDS = 3  # beside the last one; each takes seconds
+RAW_DAYS = 2  # older rows leave raw after each run
 STRAYS = 2  # files of each feed that are gone in the end
 BROKEN = "no record"  # goes to the quarantine, where a file has enough others
 BROKEN_FROM = 40
@@ -47,6 +49,15 @@ def final_files(seed: int) -> Files:
         ]
         files[path_of(feed, "2024-03-02", "empty.csv")] = []
     return files
+
+
+def ageing_contracts() -> dict[str, Contract]:
+    """The contracts, with rows that leave raw wherever they may."""
+    retention = Retention(raw_days=RAW_DAYS)
+    return {
+        feed: contract if contract.has_extract_date else contract.model_copy(update={"retention": retention})
+        for feed, contract in load_contracts(feeds_folder()).items()
+    }
 
 
 @dataclass
@@ -160,13 +171,19 @@ class Way:
         return f"move {path} away, loaded as it is", do
 
     def _build(self) -> Step:
-        return self._draw.choice(
-            [("build, without a load", self.pipeline.build), ("run", self._run), ("run twice", self._run_twice)]
-        )
+        return self._draw.choice([("build", self._build_models), ("run", self._run), ("run twice", self._run_twice)])
+
+    def _build_models(self) -> None:
+        """Without a load."""
+        ageing.bring_back(self.pipeline.warehouse, self.steps.append)
+        self.pipeline.build()
 
     def _run(self) -> None:
-        self.pipeline.run()
+        self.pipeline.load()
+        self._build_models()
+        self.pipeline.publish()
         forget_removed_rows(self.pipeline.warehouse)  # as the task publish_marts does
+        ageing.age(self.pipeline.warehouse, self.steps.append, ageing_contracts())
         self._pending.clear()
 
     def _run_twice(self) -> None:

@@ -15,7 +15,9 @@
     ) >= {{ var('history_min_days') }}
     union all
     select event_date, false from history
-    where (select min(fresh.event_date) from fresh) - event_date between 1 and 28
+    where
+        (select min(fresh.event_date) from fresh) - event_date between 1 and 28
+        and event_date not in ({{ cold_days([feed]) }})
 {%- endset %}
 {%- for day in run_query(days).rows %}{% do (fresh if day[1] else earlier).append(day[0]) %}{% endfor %}
 {%- endif %}
