@@ -185,7 +185,7 @@ class Retention(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Retention:
         if self.archive_days is None and self.raw_days is None:
-            raise ValueError(f"says nothing; accepted keys: {', '.join(Retention.model_fields)}")
+            raise ValueError("archive_days: is missing, and so is raw_days: state one of them, or take retention out")
         return self
 
 

@@ -4,6 +4,7 @@ brings anybody back."""
 from __future__ import annotations
 
 import csv
+import gzip
 import os
 import re
 import shutil
@@ -16,12 +17,12 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 from support.pipeline import Pipeline
 from support.postgres import PostgresServer, new_warehouse
-from support.ways import describe_difference
+from support.ways import ageing_contracts, describe_difference
 
-from growth import people
+from growth import ageing, people
 from growth.backup.quiet import quiet
 from growth.cli import cli
-from growth.settings import feeds_folder
+from growth.settings import cold_folder, feeds_folder
 from growth.turns import COMMAND, TurnTaken, commands_turn, take_turn
 from ingest.contract import load_contracts
 from ingest.load import load_feed
@@ -58,6 +59,12 @@ def holding_files(*folders: Path) -> list[str]:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     person = re.compile(rb"(?<![0-9])" + PERSON.encode() + rb"(?![0-9])")
     return sorted(path.name for path in files if person.search(path.read_bytes()))
+
+
+def holding_cold() -> set[str]:
+    """The feeds of which files of old loads have the id."""
+    files = cold_folder().rglob("*.gz")
+    return {path.parent.name for path in files if PERSON in gzip.open(path, "rt").read()}
 
 
 def delivered_with(landing: Path) -> set[Path]:
@@ -167,10 +174,15 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
         *("dq_failures.kept", "mart_previous.churn_risk", "dev_me_dwh.dim_users"),
     ):
         assert name in before, name
+    # what is old is in files
+    ageing.age(pipeline.warehouse, print, ageing_contracts(raw_days=15))
+    assert before != (before := holding_tables(pipeline))
     assert {path.suffix for path in delivered_with(pipeline.landing)} == {".csv", ".parquet"}
     shown = erase("--user", PERSON, "--dry-run")
     assert shown.exit_code == 3
     assert "raw.sessions" in shown.output
+    assert holding_cold() == {feed for feed, contract in contracts.items() if not contract.has_extract_date}
+    assert re.search(rf"{cold_folder()}/events/[0-9a-f-]+\.copy\.gz +\| +[1-9]", shown.output)
     assert holding_tables(pipeline) == before
 
     # a gate stops it: raw and the published marts are free of the person, and the same command goes on from there
@@ -189,6 +201,8 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     assert done.exit_code == 3, done.output
     assert holding_tables(pipeline) == []
     assert holding_files(home / "logs", home / "dbt", reports) == []
+    assert holding_cold() == set()
+    assert pipeline.query("select count(*) > 9 from raw._cold_files") == [(True,)]
     assert log.read_text() == f'a value "0000000000" of somebody, and {PERSON}0 of somebody else\n'
     named = {Path(line) for line in done.stdout.splitlines() if line.startswith("/")}
     assert named == delivered_with(pipeline.landing)
@@ -219,6 +233,7 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
         brought += sum(result.loaded_count for result in results)
     assert brought > 4000
     assert holding_tables(pipeline) == []
+    ageing.bring_back(pipeline.warehouse, print)
     pipeline.build()
     pipeline.publish()
     assert not describe_difference(pipeline.marts(), without)

@@ -26,7 +26,7 @@ READS = {"status", "sql", "psql", "rejects list", "rejects show"}
 CHANGES = {
     *("run", "load", "unload", "publish", "rebuild-history", "sources", "dbt", "deps", "init", "report", "alert"),
     *("up", "down", "sample", "dashboard", "portal", "metrics", "notebook", "backtest churn", "backup", "restore"),
-    *("rejects export", "rejects replay", "rejects discard", "erase", "check", "compare"),
+    *("rejects export", "rejects replay", "rejects discard", "erase", "check", "compare", "thaw"),
 }
 # What else a reader's shell has; what they work on is not ours.
 EVERYDAY = {

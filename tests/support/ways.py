@@ -51,9 +51,9 @@ def final_files(seed: int) -> Files:
     return files
 
 
-def ageing_contracts() -> dict[str, Contract]:
+def ageing_contracts(raw_days: int) -> dict[str, Contract]:
     """The contracts, with rows that leave raw wherever they may."""
-    retention = Retention(raw_days=RAW_DAYS)
+    retention = Retention(raw_days=raw_days)
     return {
         feed: contract if contract.has_extract_date else contract.model_copy(update={"retention": retention})
         for feed, contract in load_contracts(feeds_folder()).items()
@@ -183,7 +183,7 @@ class Way:
         self._build_models()
         self.pipeline.publish()
         forget_removed_rows(self.pipeline.warehouse)  # as the task publish_marts does
-        ageing.age(self.pipeline.warehouse, self.steps.append, ageing_contracts())
+        ageing.age(self.pipeline.warehouse, self.steps.append, ageing_contracts(RAW_DAYS))
         self._pending.clear()
 
     def _run_twice(self) -> None:

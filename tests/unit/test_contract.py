@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,15 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
         (
             "domain: web",
             "domain: web\nretention: {days: 9}",
-            "retention.days: unknown key; accepted keys: archive_days",
+            "retention.days: unknown key; accepted keys: archive_days, raw_days",
+        ),
+        ("domain: web", "domain: web\nretention: {}", "retention.archive_days: is missing, and so is raw_days"),
+        ("domain: web", "domain: web\nretention: {raw_days: 0}", "retention.raw_days: input should be greater than 0"),
+        (
+            "event_time: visited_at\n",
+            "delivery: full_extract\nretention: {raw_days: 400}\n",
+            "retention: raw_days is for feeds whose rows have an event_time: the history of a full_extract is built"
+            " from all of its extracts; remove this key",
         ),
         ("With what.,", "With what., max_length: 0,", "columns[2].max_length: input should be greater than 0, not 0"),
         (
@@ -210,14 +219,16 @@ def test_everything_that_a_contract_may_say(tmp_path: Path) -> None:
     csv = '{delimiter: "\\t", quote: "\'", header: false, nulls: ["", NA, \'\\N\'], encoding: cp1252, date_order: DMY}'
     text = VALID.replace("When.", "When., format: 'DD Mon YYYY HH24:MI', aliases: [Visited At, visited_at]")
     text = text.replace("With what.,", "With what., max_length: 7, personal: true, aliases: [gadget],")
-    write(tmp_path, f"{text}delivery: append\nafter_load: archive\nretention: {{archive_days: 90}}\ncsv: {csv}\n")
+    write(
+        tmp_path,
+        f"{text}delivery: append\nafter_load: archive\nretention: {{archive_days: 90, raw_days: 400}}\ncsv: {csv}\n",
+    )
     contract = load_contracts(tmp_path)["visits"]
     assert contract.csv == CsvFormat(
         delimiter="\t", quote="'", header=False, nulls=("", "NA", "\\N"), encoding="cp1252", date_order="DMY"
     )
     assert (contract.delivery, contract.after_load) == ("append", "archive")
-    assert contract.retention is not None
-    assert contract.retention.archive_days == 90
+    assert (contract.archive_days, contract.raw_days) == (90, 400)
     assert contract.column("visited_at").format == "DD Mon YYYY HH24:MI"
     assert contract.column("visited_at").aliases == ("Visited At", "visited_at")
     assert contract.column("device").max_length == 7
@@ -296,6 +307,16 @@ def test_a_feed_whose_file_is_wrong_is_not_called_none(tmp_path: Path) -> None:
     assert "visits.yml" not in message
     write(tmp_path, people.replace("user_id", "id"), "web/people.yml")
     assert list(load_contracts(tmp_path)) == ["people", "visits"]
+
+
+def test_rows_that_are_referred_to_stay_in_raw(tmp_path: Path) -> None:
+    text = VALID.replace("domain: web", "domain: web\nretention: {raw_days: 400}")
+    write(tmp_path, text)
+    assert load_contracts(tmp_path)["visits"].raw_days == 400
+    write(tmp_path, text.replace("Who.", "Who., references: {feed: visits, column: user_id}"))
+    expected = "columns[0].references.feed: rows of visits leave raw (its retention.raw_days), and would not be found"
+    with pytest.raises(ContractError, match=re.escape(expected)):
+        load_contracts(tmp_path)
 
 
 def test_missing_folder(tmp_path: Path) -> None:
