@@ -104,11 +104,9 @@ def _found(warehouse: Warehouse, who: People) -> list[Place]:
 def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, int]]:
     """The loads of the people's feeds whose rows left raw for files, with how many of them are theirs."""
     columns = {contract.feed: str(contract.user) for contract in who.contracts}
-    return [
-        (load, cold.rows_of(load, columns[load.feed], who.users, cold_folder()))
-        for load in cold.cold_loads(conn)
-        if load.feed in columns
-    ]
+    loads = [load for load in cold.cold_loads(conn) if load.feed in columns]
+    cold.check(loads, cold_folder())
+    return [(load, cold.rows_of(load, columns[load.feed], who.users, cold_folder())) for load in loads]
 
 
 @contextlib.contextmanager

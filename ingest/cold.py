@@ -28,7 +28,7 @@ from psycopg import sql
 from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import connect
-from ingest.errors import ColdFileBroken
+from ingest.errors import ColdFileBroken, RowsInUse
 from ingest.tables import columns_of, create_time_index, load_table, qualified_time_index, raw_table, removed_table
 from ingest.tombstones import SPACE, wait_for_erasure
 
@@ -111,9 +111,10 @@ def age(conninfo: str, contract: Contract, load_id: int, folder: Path) -> ColdLo
         folder: the cold folder.
 
     Returns:
-        Where they are; None where the load is not in raw any more, has no rows, or somebody is reading them.
+        Where they are; None where the load is not in raw any more, or has no rows.
 
     Raises:
+        RowsInUse: somebody reads them, or builds a model.
         ColdFileBroken: what was written does not read as it was; the rows are still in raw.
         OSError: the file cannot be written; the rows are still in raw.
     """
@@ -123,12 +124,14 @@ def age(conninfo: str, contract: Contract, load_id: int, folder: Path) -> ColdLo
         conn.execute(
             "insert into raw._cold_files (path, load_id, feed) values (%s, %s, %s)", [path, load_id, contract.feed]
         )
-        with suppress(psycopg.errors.LockNotAvailable), conn.transaction():
-            wait_for_erasure(conn)
-            _lock_load(conn, load_id)
-            if _status(conn, load_id) in ("loaded", "replayed"):
-                return _age(conn, contract, load_id, folder, path)
-    return None
+        try:
+            with conn.transaction():
+                wait_for_erasure(conn)
+                _lock_load(conn, load_id)
+                is_there = _status(conn, load_id) in ("loaded", "replayed")
+                return _age(conn, contract, load_id, folder, path) if is_there else None
+        except psycopg.errors.LockNotAvailable as error:
+            raise RowsInUse(f"load {load_id} of {contract.feed} is being read") from error
 
 
 def check(loads: Sequence[ColdLoad], folder: Path) -> None:
@@ -236,7 +239,8 @@ def vacuum(conninfo: str, contract: Contract, gone: int) -> None:
     table = raw_table(contract.feed)
     with psycopg.connect(conninfo, autocommit=True) as conn:
         conn.execute(sql.SQL("set lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
-        with suppress(psycopg.errors.LockNotAvailable):
+        # another time, or with more room
+        with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DiskFull):
             conn.execute(sql.SQL("vacuum (analyze) {} {}").format(_only(conn), table))
             stayed = conn.execute(
                 "select reltuples from pg_class where oid = %s::regclass", [table.as_string(conn)]
@@ -281,7 +285,8 @@ def _write(
     """Write the rows of a load to a file on the disk, and read it again; rows of each table, and the file's sha256."""
     columns = sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns_of(conn, tables[-1]))
     counts, content = [], hashlib.sha256()
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     with (
         os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
         ledger.index_scans_only(conn),

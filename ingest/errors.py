@@ -49,5 +49,11 @@ class ColdFileBroken(IngestError):
     """A file that rows of raw were moved to is missing, or not what it was."""
 
 
+class RowsInUse(IngestError):
+    """Somebody reads rows that were to leave raw: another time they can."""
+
+    transient = True
+
+
 class NothingLoaded(IngestError):
     """A path that no loaded file has."""

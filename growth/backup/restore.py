@@ -99,6 +99,7 @@ def restore(
             if airflow:
                 _restore_airflow(airflow, backup)
             former = _cold_paths(warehouse)
+            make_folder(cold_folder(), 0o700)
             _put_back(backup / manifest.COLD, cold_folder())  # no two files have one name, so nothing is written over
             _swap(warehouse, side.database)
             for path in former - _cold_paths(warehouse):  # of rows that are in raw now, or not in the warehouse

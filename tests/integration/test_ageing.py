@@ -25,7 +25,7 @@ from growth.gate_results import run_gate
 from growth.settings import cold_folder, feeds_folder
 from ingest import cold
 from ingest.contract import load_contracts
-from ingest.errors import ColdFileBroken, RawSchemaMismatchError
+from ingest.errors import ColdFileBroken, RawSchemaMismatchError, RowsInUse
 from ingest.unload import unload
 
 ALL = "select * from raw.sessions order by _load_id, userid, time_started"
@@ -83,7 +83,7 @@ def test_rows_come_back_as_they_were(bench, files: Path, monkeypatch: pytest.Mon
     assert second.row_count == 100
     assert bench.rows("select userid from raw.sessions order by 1") == [(7,), (8,)]
     assert (bench.load_names(), names(files)) == ([], ["1", "2"])
-    assert {path.stat().st_mode & 0o077 for path in files.rglob("*")} == {0}
+    assert {path.stat().st_mode & 0o077 for path in (files, *files.rglob("*"))} == {0}
     assert bench.rows("select * from mart.load_history order by load_id") == history
     assert {result.status for result in bench.load()} == {"skipped"}
 
@@ -158,6 +158,13 @@ def test_whoever_is_killed_leaves_each_row_once(bench, files: Path, monkeypatch:
     assert (bench.rows(ALL), names(files)) == (before, ["1", "2"]), "before the files are deleted"
     cold.sweep(conninfo, files)
     assert names(files) == []
+    # nor does a row leave while a model is built that found it there
+    monkeypatch.setattr(cold, "LOCK_TIMEOUT", "50ms")
+    with psycopg.connect(conninfo) as model:
+        model.execute("select from raw._cold_files")
+        with pytest.raises(RowsInUse):
+            age(bench, files, 2)
+    assert bench.rows(ALL) == before
     assert cold.thaw(conninfo, bench.contracts["sessions"], loads, files) == 0
 
 
