@@ -271,13 +271,15 @@ def remove_load(conn: psycopg.Connection, contract: Contract, old_load_id: int, 
     only = sql.SQL("only {}").format(raw_table(feed))
     condition = sql.SQL("_load_id = any({})").format(sql.Literal(gone))
     record_changed_days(conn, feed, days_in(conn, contract, only, condition), new_load_id)
-    # Rows that are in files (ingest.cold) come back before a model wants to see whose they were.
-    conn.execute(
-        "insert into raw._changed_days (feed, event_date, load_id) select days.feed, days.event_date, %s"
-        " from raw._changed_days as days inner join raw._cold_files as cold on days.load_id = cold.load_id"
-        " where cold.load_id = any(%s) and cold.aged_at is not null on conflict do nothing",
-        [new_load_id, gone],
-    )
+    # Rows that are in files (ingest.cold) come back before a model wants to see whose they were. A ledger that is not
+    # upgraded yet knows of none: unloading is also the way out where that cannot be done.
+    if conn.execute("select to_regclass('raw._cold_files')").fetchone() != (None,):
+        conn.execute(
+            "insert into raw._changed_days (feed, event_date, load_id) select days.feed, days.event_date, %s"
+            " from raw._changed_days as days inner join raw._cold_files as cold on days.load_id = cold.load_id"
+            " where cold.load_id = any(%s) and cold.aged_at is not null on conflict do nothing",
+            [new_load_id, gone],
+        )
     # as the table has them: unloading is also the way out where a contract has changed too far
     names = [name for name, _, _ in columns_of(conn, raw_table(feed))]
     columns = sql.SQL(", ").join(map(sql.Identifier, names))

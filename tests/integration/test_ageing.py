@@ -122,6 +122,14 @@ def test_what_is_replaced_or_unloaded_meanwhile_comes_back_as_removed(bench, fil
     assert len(bench.removed()) == 108
     assert age(bench, files, 1, 2) == [None, None]
 
+    # where most rows of the table itself leave, the disk has their room again
+    bench.land("sessions/0.csv", *(f"{n},2023-12-01,true,EMAIL" for n in range(3000)))
+    [large] = [each for each in bench.load() if each.status == "loaded"]
+    size = bench.value("select pg_relation_size('raw.sessions')")
+    assert all(age(bench, files, large.load_id))
+    cold.vacuum(bench.warehouse.conninfo("ingest"), bench.contracts["sessions"], gone=3000)
+    assert bench.value("select pg_relation_size('raw.sessions')") < size / 10
+
 
 def test_whoever_is_killed_leaves_each_row_once(bench, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
