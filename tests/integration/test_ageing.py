@@ -124,7 +124,7 @@ def test_what_is_replaced_or_unloaded_meanwhile_comes_back_as_removed(bench, fil
 
     # where most rows of the table itself leave, the disk has their room again
     bench.land("sessions/0.csv", *(f"{n},2023-12-01,true,EMAIL" for n in range(3000)))
-    [large] = [each for each in bench.load() if each.status == "loaded"]
+    [large] = [each for each in bench.load() if each.source_file == "sessions/0.csv"]
     size = bench.value("select pg_relation_size('raw.sessions')")
     assert all(age(bench, files, large.load_id))
     cold.vacuum(bench.warehouse.conninfo("ingest"), bench.contracts["sessions"], gone=3000)
