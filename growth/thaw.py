@@ -38,6 +38,7 @@ def thaw(feeds: Sequence[str], give_up: bool) -> None:
             _give_up(warehouse, chosen)
         elif not ageing.thaw(warehouse, say, lambda _: True, chosen):
             say("All rows are in raw.")
+        cold.sweep(conninfo, cold_folder())
 
 
 def _give_up(warehouse: Warehouse, contracts: Mapping[str, Contract]) -> None:

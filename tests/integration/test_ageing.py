@@ -281,6 +281,7 @@ def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkey
     assert (given_up.exit_code, given_up.stdout) == (0, "sessions/0.csv\n"), given_up.output
     thawed = CliRunner().invoke(cli, ["thaw", "sessions"])
     assert (thawed.exit_code, in_raw()) == (0, [5, 3, 4, 5, 6, 7, 8]), thawed.output
+    assert pipeline.query("select path from raw._cold_files") == [], "nor is a file left"
     assert "All rows are in raw." in CliRunner().invoke(cli, ["thaw"]).output
     assert "loaded" in {result.status for result in pipeline.load("sessions")}
     assert len(in_raw()) == 8
