@@ -11,7 +11,6 @@ import gc
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from growth import ageing, packages, parsing
+from growth import ageing, masking, packages, parsing
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract import load_contracts
@@ -139,6 +138,7 @@ def invoke(
     settings = environment(warehouse, target) | dict(variables or {})
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
+    masking.mask_dbt()
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
@@ -311,9 +311,8 @@ def _failure(result: Any) -> NodeFailure:
     query = "\n".join(line for line in (getattr(result.node, "compiled_code", None) or "").splitlines() if line.strip())
     row_count = result.failures if is_test else None
     kept_in = _relation(result.node) if is_test else ""
-    # Postgres names the values of a key that is there twice
-    message = re.sub(r"\)=\([^\n]*\)", ")=(…)", str(result.message or ""))
     path = str(getattr(result.node, "original_file_path", ""))
+    message = str(result.message or "")
     return NodeFailure(result.node.name, str(result.status), message, row_count, query, kept_in, path)
 
 

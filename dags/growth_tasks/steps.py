@@ -55,6 +55,7 @@ def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         import psycopg
 
+        from growth.masking import mask_chain
         from ingest.errors import WarehouseUnreachable
 
         try:
@@ -64,6 +65,7 @@ def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
         except (AirflowFailException, AirflowSkipException):
             raise
         except Exception as error:
+            mask_chain(error)
             log.exception("Not retried: only a lost connection is.")
             raise AirflowFailException(str(error)) from error
 
