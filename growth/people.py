@@ -21,6 +21,8 @@ from ingest.tombstones import clean
 USER_COLUMNS = ("user_id", "userid")
 # Shorter ids are the same text as many a value that is nobody.
 LONG_ID = 6
+# Columns of Elementary with failing rows as JSON, for those who have it keep some (test_sample_row_count).
+SAMPLES = ("result_row", "result_rows")
 TABLES = """
 select pg_namespace.nspname, pg_class.relname, pg_class.relkind = 'm', pg_get_userbyid(pg_class.relowner),
     coalesce(array_agg(attname::text) filter (where attname = any(%(names)s)), '{}') as users,
@@ -136,25 +138,51 @@ def drop_kept(warehouse: Warehouse, schemas: str) -> list[str]:
 
 
 def erase_messages(warehouse: Warehouse, people: People) -> list[Place]:
-    """Delete rows of Elementary's tables that quote an id, as the messages of Postgres do."""
-    pattern = sql.Literal(quoting(people.users))
+    """Delete rows of Elementary's tables that quote an id, as the messages of Postgres and samples of rows do."""
     places = []
     with psycopg.connect(warehouse.conninfo()) as conn:
         for each in _tables(conn, people):
             if not each.schema.endswith("elementary") or not each.texts or each.is_view:
                 continue
-            words = sql.SQL(", ").join(map(sql.Identifier, each.texts))
-            statement = sql.SQL("delete from {} where concat_ws(' ', {}) ~ {}").format(each.target, words, pattern)
             with _as(conn, each.owner):
-                count = conn.execute(statement).rowcount
+                count = conn.execute(
+                    sql.SQL("delete from {} where {}").format(each.target, _quotes(each.texts, people.users))
+                ).rowcount
             if count:
                 places.append(Place(each.name, count))
     return places
 
 
+def _quotes(columns: Sequence[str], users: Sequence[str]) -> sql.Composed:
+    """Whether a row has a long id as a word, a short one between quotes, or any as a value of a sampled row."""
+    long, short = ([user for user in users if (len(user) >= LONG_ID) == is_long] for is_long in (True, False))
+    patterns = [word(long)] * bool(long) + [quoting(short)] * bool(short)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    conditions = [
+        _equal(columns, users),
+        *(sql.SQL("concat_ws(' ', {}) ~ {}").format(names, sql.Literal(pattern)) for pattern in patterns),
+        # JSON, in which a number has no quotes; of other texts that would be every other count
+        *(
+            sql.SQL("{} ~ {}").format(sql.Identifier(name), sql.Literal(rf"[:,\[] ?({_any(users)})[],}}]"))
+            for name in SAMPLES
+            if name in columns
+        ),
+    ]
+    return sql.SQL("({})").format(sql.SQL(" or ").join(conditions))
+
+
+def word(users: Sequence[str]) -> str:
+    """A regular expression, of Postgres and of Python, for an id that is no part of another text: its first group."""
+    return rf"(?<![\w@.-])({_any(users)})(?![\w@-])"
+
+
 def quoting(users: Sequence[str]) -> str:
-    """A regular expression for an id between quotes, brackets or commas, as messages and literals of SQL have it."""
-    return rf"""(["'(=,] ?)({"|".join(map(re.escape, users))})([)"',])"""
+    """The same for an id between quotes, brackets or commas, as messages, literals of SQL and JSON have it."""
+    return rf"""["'(=,] ?({_any(users)})(?=\\?[)"',])"""
+
+
+def _any(users: Sequence[str]) -> str:
+    return "|".join(map(re.escape, sorted(users, key=len, reverse=True)))
 
 
 def vacuum(warehouse: Warehouse) -> None:

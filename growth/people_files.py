@@ -7,6 +7,7 @@ writing there goes on undisturbed.
 
 from __future__ import annotations
 
+import base64
 import csv
 import itertools
 import os
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from growth.people import LONG_ID, People, quoting
+from growth.people import LONG_ID, People, quoting, word
 from growth.settings import growth_home, landing_folder, reports_folder
 from ingest.contract import Contract, header_key
 from ingest.errors import IngestError
@@ -24,6 +25,8 @@ from ingest.landing import ARCHIVE_FOLDER
 from ingest.source import Source, open_source
 from ingest.tombstones import SPACE
 
+# How Elementary's report has its data: as base64, in which no id is found by its text.
+PACKED = re.compile(rb"atob\('([A-Za-z0-9+/]+={0,2})'\)")
 NUMBER = re.compile(r"\.\d+$")  # of an archived file whose path was taken
 
 
@@ -55,9 +58,12 @@ def write_over(people: People) -> list[Path]:
     for path in _ours():
         try:
             content = path.read_bytes()
-            spans = [match.span("user") for pattern in patterns for match in pattern.finditer(content)]
-            if spans and b"\0" not in content[:1024]:
-                _mask(path, content, spans)
+            changes = [] if b"\0" in content[:1024] else list(_changes(content, patterns))
+            if changes:
+                with path.open("r+b") as file:
+                    for start, text in changes:
+                        file.seek(start)
+                        file.write(text)
                 changed.append(path)
         except FileNotFoundError:  # rotated away meanwhile
             continue
@@ -67,7 +73,8 @@ def write_over(people: People) -> list[Path]:
 def _ours() -> Iterator[Path]:
     home = growth_home()
     airflow = Path(os.environ.get("AIRFLOW_HOME") or home / "airflow")
-    for folder in sorted({home / "logs", home / "dbt" / "logs", home / "airflow", airflow / "logs", reports_folder()}):
+    logs = {home / "logs", home / "dbt" / "logs", home / "airflow", airflow / "logs"}
+    for folder in sorted({*logs, home / "edr", reports_folder()}):
         for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 yield path
@@ -75,19 +82,23 @@ def _ours() -> Iterator[Path]:
 
 
 def _patterns(users: Sequence[str]) -> list[re.Pattern[bytes]]:
-    long = "|".join(re.escape(user) for user in users if len(user) >= LONG_ID)
-    short = [user for user in users if len(user) < LONG_ID]
-    texts = [rf"(?<![\w@.-])(?P<user>{long})(?![\w@-])"] if long else []
-    texts += [quoting(short).replace("(", "(?:", 1).replace(")(", ")(?P<user>", 1)] if short else []
+    long, short = ([user for user in users if (len(user) >= LONG_ID) == is_long] for is_long in (True, False))
+    texts = [word(long)] * bool(long) + [quoting(short)] * bool(short)
     return [re.compile(text.encode()) for text in texts]
 
 
-def _mask(path: Path, content: bytes, spans: Sequence[tuple[int, int]]) -> None:
-    """Digits become 0 and all else x: as long as before, and what was JSON stays JSON."""
-    with path.open("r+b") as file:
-        for start, end in spans:
-            file.seek(start)
-            file.write(re.sub(rb"[^0-9]", b"x", re.sub(rb"[0-9]", b"0", content[start:end])))
+def _changes(content: bytes, patterns: Sequence[re.Pattern[bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Where something is to be written, and what: as long as before, and what was JSON stays JSON."""
+    for pattern in patterns:
+        for match in pattern.finditer(content):
+            yield match.start(1), re.sub(rb"[^0-9]", b"x", re.sub(rb"[0-9]", b"0", match[1]))
+    for packed in PACKED.finditer(content):
+        unpacked = bytearray(base64.b64decode(packed[1]))
+        changes = list(_changes(bytes(unpacked), patterns))
+        for start, text in changes:
+            unpacked[start : start + len(text)] = text
+        if changes:
+            yield packed.start(1), base64.b64encode(unpacked)
 
 
 def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile | None:

@@ -33,8 +33,27 @@ from sample_data import write_sample
 PERSON = "7700770077"
 
 
+# What Elementary's package writes into its tables, as it writes it: errors of dbt, rows that failed a test (JSON, in
+# which numbers have no quotes), groups of a monitor.
+QUOTED = {
+    "dbt_run_results": ("message text", ["DETAIL:  Key (user_id)=({}) already exists.", 'bigint: "{}"']),
+    "elementary_test_results": ("result_rows text", ['[{{"userid": 1, "n": 2}}, {{"userid": {}}}]']),
+    "test_result_rows": ("result_row text", ['{{"userid": {}, "medium": null}}', '{{"n": 1, "user_id": "{}"}}']),
+    "data_monitoring_metrics": ("dimension_value character varying(4096)", ["{}"]),
+}
+
+
 def erase(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["erase", "--identity", "customer", *arguments])
+
+
+def quote_in_elementary(conn: psycopg.Connection, *users: str) -> None:
+    """The tables of Elementary, with every kind of text that quotes a user."""
+    conn.execute("create schema elementary")
+    for table, (column, texts) in QUOTED.items():
+        conn.execute(f"create table elementary.{table} ({column}, failures bigint)".encode())
+        for text in [text.format(user) for user in users for text in texts]:
+            conn.execute(f"insert into elementary.{table} values (%s, 7)".encode(), [text])
 
 
 def holding_tables(pipeline: Pipeline, person: str = PERSON) -> list[str]:
@@ -160,6 +179,7 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
         conn.execute("create schema dq_failures; create table dq_failures.kept as select * from dwh.fct_sessions")
         conn.execute("create table mart_previous.churn_risk as select * from mart.churn_risk")
         conn.execute("create schema dev_me_dwh; create table dev_me_dwh.dim_users as select * from dwh.dim_users")
+        quote_in_elementary(conn, PERSON)
     log = home / "logs" / "of-a-run.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text(f'a value "{PERSON}" of somebody, and {PERSON}0 of somebody else\n')
@@ -172,6 +192,7 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
         *("raw._removed_sessions", "raw._rejects", "dwh.dim_users", "dwh.snap_subscribers", "dwh.dim_app_users"),
         *("dwh.int_engagement__user_keys", "mart.user_lifetimes", "mart.churn_risk", "mart_candidate.churn_risk"),
         *("dq_failures.kept", "mart_previous.churn_risk", "dev_me_dwh.dim_users"),
+        *(f"elementary.{name}" for name in QUOTED),
     ):
         assert name in before, name
     # what is old is in files
@@ -287,6 +308,24 @@ def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipelin
     assert [(each.table, each.row_count) for each in gone] == [("mart.mine", 3)]
     assert pipeline.query("select * from dwh.keys") == [("other", "7"), ("customer", "77")]
     assert len(pipeline.query("select * from dwh.facts")) == 4
+
+
+@pytest.mark.parametrize("user", ["7", "bob@example.com"])
+def test_what_elementary_quotes_of_a_person_goes_and_all_else_stays(pipeline: Pipeline, user: str) -> None:
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        quote_in_elementary(conn, user, f"7{user}", f"{user}7", f"{user}-{user}")
+        conn.execute("insert into elementary.dbt_run_results values ('7 failing rows, 7.7 s of model time', 7)")
+    rows = " union all ".join(
+        f"select '{table}', {QUOTED[table][0].split()[0]} from elementary.{table}" for table in QUOTED
+    )
+    before = pipeline.query(rows)
+    contracts = tuple(load_contracts(feeds_folder()).values())
+    gone = people.erase_messages(pipeline.warehouse, people.People("customer", (user,), contracts, is_only=True))
+    theirs = [(table, text.format(user)) for table, (_, texts) in QUOTED.items() for text in texts]
+    assert sorted(set(before) - set(pipeline.query(rows))) == sorted(theirs)
+    assert {each.table: each.row_count for each in gone} == {
+        f"elementary.{table}": len(texts) for table, (_, texts) in QUOTED.items()
+    }
 
 
 def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:

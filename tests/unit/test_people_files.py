@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,21 @@ def test_ids_are_written_over_where_they_are_ids(tmp_path: Path, user: str, befo
     after = after or '731 rows in 7.731 s, invalid: "000", key (customer, 000)'
     assert people_files.write_over(of(user)) == ([log] if after != before else [])
     assert log.read_text() == after
+
+
+def test_an_elementary_report_has_its_data_packed(tmp_path: Path) -> None:
+    page = tmp_path / "reports" / "elementary" / "index.html"
+    page.parent.mkdir(parents=True)
+
+    def packed(user: str) -> str:
+        data = json.dumps({"message": f'bigint: "{user}"', "n": 7310})
+        return f"<script>data = JSON.parse(atob('{base64.b64encode(data.encode()).decode()}'));</script>"
+
+    for user, masked in (("8731190", "0000000"), ("731", "000")):
+        page.write_text(packed(user))
+        assert people_files.write_over(of(user)) == [page]
+        assert page.read_text() == packed(masked)
+        assert people_files.write_over(of(user)) == []
 
 
 def test_delivered_files_are_found_by_the_column_of_users(tmp_path: Path) -> None:
