@@ -38,8 +38,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def growth(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Growth]:
-    home = tmp_path_factory.mktemp("home")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def growth(project: Path, home: Path) -> Iterator[Growth]:
     names = ("WAREHOUSE_", "GROWTH_", "DBT_", "AIRFLOW")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     environment |= {
@@ -80,6 +84,7 @@ def attribution(growth: Growth) -> dict[str, str]:
 
 SESSIONS = "userid,time_started,is_paid,medium\n1,2024-01-05 10:00:00,true,PAID SEARCH\n"
 CONVERSIONS = "userid,registration_time\n1,2024-01-05 11:00:00\n"
+PERSON = "880088008800"  # nobody else's text: refused, and found by a gate, but named in nothing that is kept of it
 
 
 def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
@@ -144,7 +149,9 @@ def test_a_lost_home_comes_back_from_its_backup(growth: Growth, project: Path) -
 
 
 def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
-    bad = land(project, "conversions", "bad.csv", "userid,registration_time\n2,2024-01-06 11:00:00\n3,yesterdayish\n")
+    bad = land(
+        project, "conversions", "bad.csv", f"userid,registration_time\n2,2024-01-06 11:00:00\n{PERSON},yesterdayish\n"
+    )
     land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")
     with webhook() as hook:
         done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
@@ -165,14 +172,14 @@ def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, proje
 
 
 def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
-    names = ["nobody_is_number_five", "nobody_is_number_five_either"]
+    names = ["nobody_has_a_long_number", "nobody_has_a_long_number_either"]
     tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
     for test in tests:
         test.write_text(
             "{{ config(tags=['staging']) }}\n"
-            "select * from {{ ref('stg_acquisition__conversions') }} where user_id = '5'\n"
+            "select * from {{ ref('stg_acquisition__conversions') }} where length(user_id) = 12\n"
         )
-    land(project, "conversions", "five.csv", "userid,registration_time\n5,2024-01-07 11:00:00\n")
+    land(project, "conversions", "long.csv", f"userid,registration_time\n{PERSON},2024-01-07 11:00:00\n")
     with webhook() as hook:
         done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
         [alert] = hook.received
@@ -182,13 +189,13 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
-    assert "nobody_is_number_five" in done.stderr
+    assert "nobody_has_a_long_number" in done.stderr
     assert "gate_staging: failed" in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     log = next(line.split("log: ", 1)[1] for line in done.stderr.splitlines() if "log: " in line)
     text = Path(log.strip()).read_text()
     assert "1 failing rows" in text
-    assert "user_id = '5'" in text
+    assert "length(user_id) = 12" in text
     # from the failed task to dbt's command, and to the loads that it judged
     [found] = re.findall(r"run_id=(\S+) task_id=gate_staging dbt_invocation_id=(\S+) status=failed", text)
     run_id, invocation_id = found
@@ -197,8 +204,8 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     rows = json.loads(growth("sql", query, "--format", "json").stdout)
     assert {row["invocation_id"] for row in rows} == {invocation_id}
     assert rows[-1]["failed_nodes"] == names
-    assert [row["source_file"] for row in rows if row["load_run_id"] == run_id] == ["conversions/five.csv"]
-    assert f"load_id={rows[-1]['load_id']} status=loaded source_file=conversions/five.csv" in text
+    assert [row["source_file"] for row in rows if row["load_run_id"] == run_id] == ["conversions/long.csv"]
+    assert f"load_id={rows[-1]['load_id']} status=loaded source_file=conversions/long.csv" in text
     told = growth("metrics", "--once").stdout
     assert 'airflow_dag_run_failures_in_a_row{dag_id="growth_daily"} 2.0' in told, "the refused file's and this one"
     assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="gate_staging"} 1.0' in told
@@ -244,3 +251,18 @@ def test_another_postgres_is_set_up_and_used(growth: Growth, warehouse) -> None:
         growth("sql", "select current_database()", "--format", "csv", **environment).stdout.split()[1]
         == warehouse.database
     )
+
+
+def test_what_is_kept_of_runs_names_nobody(growth: Growth, home: Path) -> None:
+    """Of the runs above, which met a person in a refused record and in the failing rows of a gate."""
+    found = f"select count(*) from raw.conversions where userid = {PERSON}"
+    assert growth("psql", "--admin", "--", "-tAc", found).stdout == "1\n"
+    tables = ("xcom", "rendered_task_instance_fields", "task_instance", "dag_run", "log", "asset_event")
+    rows = " union all ".join(f"select t::text from {table} as t" for table in tables)
+    kept = growth("psql", "--admin", "--", "-d", "airflow", "-tAc", rows).stdout
+    assert [known for known in ("return_value", "publish_marts", "gate_staging") if known not in kept] == []
+    assert PERSON not in kept
+    files = [path for name in ("logs", "airflow", "dbt") for path in (home / name).rglob("*") if path.is_file()]
+    contents = {path: path.read_bytes() for path in files}
+    assert {"logs", "target-prod"} <= {path.parent.name for path, content in contents.items() if b"gate" in content}
+    assert [path for path, content in contents.items() if PERSON.encode() in content] == []
