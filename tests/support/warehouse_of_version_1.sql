@@ -1,6 +1,6 @@
--- A warehouse of version 1 of schema raw (growth of 22 November 2026): one session file, replaced by one that was loaded as a
--- large file, one file of conversions, one that was refused; built and published. Made by pg_dump --inserts, without
--- grants and settings.
+-- A warehouse of growth-analytics 0.1.0 as it was first (22 November 2026), with version 1 of schema raw: one session file,
+-- replaced by one that was loaded as a large file, one file of conversions, one that was refused; built and published.
+-- Made by pg_dump --inserts, without grants and settings.
 CREATE SCHEMA dwh;
 ALTER SCHEMA dwh OWNER TO transform;
 CREATE SCHEMA mart;
