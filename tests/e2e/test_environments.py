@@ -1,4 +1,8 @@
-"""Prod and staging as docs/environments.md has them: what Compose makes of their settings has nothing in common."""
+"""Several stacks, or parts of one, as the documents have them: what Compose makes of their settings.
+
+Prod and staging (docs/environments.md) have nothing in common; workers of another machine (docs/workers.md) reach all
+that they need.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.compose import DOCKER, ROOT
+from support.documents import blocks
 
 pytestmark = pytest.mark.usefixtures("docker_engine")
 RELEASE = "releases/2026-11-27"
@@ -82,3 +88,38 @@ def test_prod_runs_the_release_that_it_is_pinned_to_and_staging_the_checkout(che
         assert [service["build"]["context"] for service in stack["services"].values() if "build" in service] == [
             str(folder)
         ]
+
+
+def test_workers_of_another_machine_reach_what_the_first_one_opens(tmp_path: Path) -> None:
+    shown = blocks(ROOT / "docs" / "workers.md")
+    [settings] = [text for language, text in shown if language == "text" and "BIND_ADDRESS" in text]
+    overrides = [text for language, text in shown if language == "yaml" and "10.0.0.5" in text]
+    services = []
+    for name, override in zip(("first", "other"), overrides, strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(ROOT / "docker-compose.yml", folder)
+        (folder / ".env").write_text(textwrap.dedent(settings))
+        (folder / "docker-compose.override.yml").write_text(textwrap.dedent(override))
+        services.append(config(folder)["services"])
+    first, other = services
+    opened = {
+        (each["host_ip"], int(each["published"])): service
+        for service in ("warehouse", "airflow-db", "redis", "airflow-apiserver")
+        for each in first[service]["ports"]
+    }
+    # redis and airflow-apiserver by the ports that the stack itself uses
+    assert opened == {
+        ("10.0.0.5", int(port)): service
+        for service, port in {
+            "warehouse": other["airflow-worker"]["environment"]["WAREHOUSE_PORT"],
+            "airflow-db": other["airflow-worker"]["environment"]["AIRFLOW_DB_ADDRESS"].removeprefix("10.0.0.5:"),
+            "redis": "6379",
+            "airflow-apiserver": "8080",
+        }.items()
+    }
+    hosts = {"warehouse", "redis", "airflow-apiserver"}
+    assert set(other["airflow-worker"]["extra_hosts"]) == {f"{host}=10.0.0.5" for host in hosts}
+    [logs] = other["airflow-worker"]["ports"]
+    assert (logs["host_ip"], logs["published"], logs["target"]) == ("10.0.0.6", "8793", 8793)
+    assert first["airflow-apiserver"]["extra_hosts"] == [f"{other['airflow-worker']['hostname']}=10.0.0.6"]
