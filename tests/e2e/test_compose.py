@@ -13,9 +13,12 @@ import psycopg
 import pytest
 from support import monitoring, sharing
 from support.browser import Reader, chromium
-from support.compose import DAG, KILL_ALL, OWNER, Stack, marts, random_secrets, wait_for
+from support.compose import DAG, KILL_ALL, OWNER, ROOT, Stack, marts, random_secrets, wait_for
+from support.documents import commands
 
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+ERASE = ROOT / "docs" / "runbooks" / "erase-a-person.md"
+VOLUMES = ("/opt/airflow/logs", "/opt/growth/landing", "/var/lib/growth", "/var/lib/growth-reports")
 
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
 
@@ -184,6 +187,44 @@ def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: st
     # the daily schedule may strike meanwhile; a first run must not
     runs = {run["dag_run_id"] for run in stack.runs() if run["run_type"] != "scheduled"}
     assert runs <= runs_before
+
+
+def test_a_person_is_erased_as_the_runbook_says(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+    """The next run, which is green, is that of the test after this one: on a backup, from which nobody comes back."""
+    landing = stack.folder / "landing"
+    files = {path: path.read_bytes() for path in landing.rglob("*.csv")}
+    registered = {
+        line.split(",")[0]
+        for path, content in files.items()
+        if path.parent.name == "conversions"
+        for line in content.decode().splitlines()[1:]
+    }
+    person = min(sorted(registered), key=lambda user: sum(user.encode() in content for content in files.values()))
+    assert "warehouse" in places_with(stack, person)
+    [erase] = [shown.words[2:] for shown in commands(ERASE) if shown.words[0] == "docker"]
+    begin = time.monotonic()
+    done = stack.compose(*erase, check=False, said=f"{person}\n")
+    tell(f"a person erased in {time.monotonic() - begin:.0f} s")
+    assert done.returncode == 3, done.stdout
+    named = [line for line in done.stdout.splitlines() if line.startswith("/opt/growth/landing/")]
+    assert places_with(stack, person) == named != []
+    for path in named:
+        (landing / path.removeprefix("/opt/growth/landing/")).unlink()
+    again = stack.compose(*erase, check=False, said=f"{person}\n")
+    assert (again.returncode, places_with(stack, person)) == (0, []), again.stdout
+
+
+def places_with(stack: Stack, person: str) -> list[str]:
+    """The databases, files of volumes and landed files that have an id, refused records included."""
+    found = []
+    pattern = f"'{person}|{person.encode().hex()}'"
+    for service, name in (("warehouse", "growth"), ("airflow-db", "airflow")):
+        dump = f"set -o pipefail; pg_dump -U {name} {name} | grep -cE {pattern}"
+        count = stack.compose("exec", "-T", service, "bash", "-c", dump, check=False).stdout.strip()
+        assert re.fullmatch(r"\d+", count), count
+        found += [service] * (count != "0")
+    found += ["logs"] * (person in stack.compose("logs", "--no-color").stdout)
+    return found + sorted(stack.files_with([person], *VOLUMES))
 
 
 def test_a_stack_that_lost_its_volumes_comes_back_from_a_backup(

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,8 +114,8 @@ class Stack:
     metrics_port: int = field(default_factory=free_port)
     _token: str = ""
 
-    def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a Compose command; what it printed becomes part of the error."""
+    def compose(self, *arguments: str, check: bool = True, said: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a Compose command, with ``said`` on standard input; what it printed becomes part of the error."""
         kept = {name: value for name in ("PATH", "HOME", "DOCKER_HOST") if (value := os.environ.get(name))}
         ports = {
             "AIRFLOW_PORT": str(self.airflow_port),
@@ -132,6 +132,7 @@ class Stack:
             [DOCKER, "compose", "--project-name", self.project, "--progress", "plain", *env_file, *arguments],
             cwd=self.folder,
             env={**kept, **ports, **self.variables},
+            input=said,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -237,6 +238,18 @@ class Stack:
             password=password or self.variables.get(variable, role),
             connect_timeout=10,
         )
+
+    def files_with(self, texts: Iterable[str], *folders: str) -> list[str]:
+        """The files of the scheduler's container and its volumes in which one of the texts stands, sought as root.
+
+        Raises:
+            AssertionError: not all of them could be read.
+        """
+        search = ["airflow-scheduler", "grep", "-rlF", "-f", "-", *folders]
+        done = self.compose("exec", "-T", "--user", "0", *search, check=False, said="\n".join(texts))
+        lines = [line for line in done.stdout.splitlines() if not line.endswith("No such file or directory")]
+        assert [line for line in lines if not line.startswith("/")] == []
+        return lines
 
     def set(self, **variables: str) -> None:
         """Change the environment for the commands that follow, and log in anew."""
