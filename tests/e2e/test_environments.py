@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import textwrap
@@ -17,9 +16,10 @@ from typing import Any
 
 import pytest
 from support.compose import DOCKER, ROOT
-from support.documents import blocks
+from support.documents import blocks, commands
 
 pytestmark = pytest.mark.usefixtures("docker_engine")
+DOCUMENT = ROOT / "docs" / "environments.md"
 RELEASE = "releases/2026-11-27"
 
 
@@ -59,8 +59,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(compose_file, tmp_path)
     shutil.copy(compose_file, tmp_path / RELEASE)
     shutil.copy(ROOT / ".env.staging.example", tmp_path / ".env.staging")
-    document = (ROOT / "docs" / "environments.md").read_text()
-    [shown] = re.findall(r"^```text\n(COMPOSE_FILE=.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    [shown] = [text for language, text in blocks(DOCUMENT) if language == "text" and "COMPOSE_FILE=" in text]
     assert RELEASE in shown
     (tmp_path / ".env").write_text(shown)
     return tmp_path
@@ -88,6 +87,30 @@ def test_prod_runs_the_release_that_it_is_pinned_to_and_staging_the_checkout(che
         assert [service["build"]["context"] for service in stack["services"].values() if "build" in service] == [
             str(folder)
         ]
+
+
+def test_prod_has_its_folders_and_no_sample_data(checkout: Path) -> None:
+    prod = config(checkout)
+    [made] = [shown.words[2:] for shown in commands(DOCUMENT) if shown.text.startswith("mkdir -p")]
+    named = [value for line in (checkout / ".env").read_text().splitlines() if (value := line.split("=")[1])[0] == "/"]
+    assert sorted(named) == sorted(made)
+    assert {each["source"] for each in mounts(prod) if each["type"] == "bind"} >= set(made)
+    assert prod["services"]["sample-data"]["environment"]["SAMPLE_DATA"] == "false"
+
+
+def test_another_name_in_env_is_another_release_over_the_same_data(checkout: Path) -> None:
+    before = config(checkout)
+    after = checkout / RELEASE.replace("27", "28")
+    (checkout / RELEASE).rename(after)
+    env = checkout / ".env"
+    env.write_text(env.read_text().replace("2026-11-27", "2026-11-28"))
+    prod = config(checkout)
+    assert {each["source"].startswith(str(after)) for each in mounts(prod) if each["target"].startswith("/etc")} == {
+        True
+    }
+    assert taken(prod)["images that are built"] == {"growth-analytics:2026-11-28"}
+    for what in ("project", "ports", "volumes", "networks"):
+        assert taken(prod)[what] == taken(before)[what], what
 
 
 def test_workers_of_another_machine_reach_what_the_first_one_opens(tmp_path: Path) -> None:
