@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ NOT_COPIED = shutil.ignore_patterns(
     "secrets",
 )
 HEALTHY_SECONDS = 300
+PORTS = range(20000, 32000)  # below those of outgoing connections: a service listens long after its port was chosen
+_chosen: set[int] = set()
 DAG = "growth_daily"
 OWNER = 1234 if os.geteuid() == 0 else os.geteuid()
 MARTS = {
@@ -59,10 +61,14 @@ def missing_engine() -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody listens on, and that no outgoing connection takes meanwhile."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _chosen:
+                _chosen.add(port)
+                return port
 
 
 def copy_checkout(folder: Path, *, owner: int | None = None, private: bool = False) -> Path:
