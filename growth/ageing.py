@@ -95,7 +95,7 @@ def age(warehouse: Warehouse, say: Callable[[str], None], contracts: Mapping[str
                 continue
             try:
                 _age_feed(warehouse, contract, needed, say)
-            except (IngestError, OSError) as error:
+            except (IngestError, OSError, psycopg.OperationalError) as error:
                 say(f"{contract.feed}: old rows stay in raw: {error}")
         cold.sweep(conninfo, folder)
 
