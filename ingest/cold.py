@@ -304,7 +304,7 @@ def _write(
         file.flush()
         os.fsync(file.fileno())
     for folder in (target.parent, target.parent.parent):
-        _sync(folder)
+        sync(folder)
     with gzip.open(target, "rb") as file_again:
         if hashlib.file_digest(cast(io.BufferedReader, file_again), "sha256").digest() != content.digest():
             raise ColdFileBroken(f"{target} does not read as it was written: nothing was deleted")
@@ -383,7 +383,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Let what a folder names be on the disk, not in memory alone."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

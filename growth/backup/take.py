@@ -90,7 +90,7 @@ def take(
             _fill(part, warehouse, airflow, say, with_landing=with_landing)
             _settle(part, folder)
             part.rename(backup)
-            _sync(folder)
+            cold.sync(folder)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -214,12 +214,4 @@ def _settle(part: Path, folder: Path) -> None:
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
         path.chmod(0o700 if path.is_dir() else 0o600)
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        cold.sync(path)
