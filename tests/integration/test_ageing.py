@@ -273,6 +273,15 @@ def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkey
     built = dbt.run_layer("dwh", pipeline.warehouse, domains=["acquisition"], full_refresh=True)
     assert built.succeeded, built.reason
     assert (len(in_raw()), marts()) == (8, before)
+
+    def full(*_: object) -> None:
+        raise psycopg.errors.DiskFull("no space left on device")
+
+    with monkeypatch.context() as patch:  # a published run is no failed one for that
+        patch.setattr(cold, "_write", full)
+        ageing.age(pipeline.warehouse, said.append)
+    assert said[-1] == "sessions: old rows stay in raw: warehouse: no space left on device"
+    assert len(in_raw()) == 8
     ageing.age(pipeline.warehouse, said.append)
 
     # a file that is lost for good: its load is taken for unloaded, and what it brought is landed again
