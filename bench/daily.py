@@ -40,7 +40,7 @@ DEPTH = {
     *("int_engagement__user_beginnings", "int_engagement__nday_outcomes", "nday_retention"),
     *("int_engagement__funnel_users", "engagement_funnel"),
     *("int_engagement__user_months", "int_engagement__product_sets", "cross_product_usage", "product_overlap"),
-    *("int_engagement__recent_activity", "engagement_concentration", "engagement_distribution", "segment_usage"),
+    *("engagement_concentration", "engagement_distribution", "segment_usage"),
     "churn_risk",
 }
 # What the dashboard asks of each mart: one page's worth of rows.

@@ -254,14 +254,21 @@
     select
         user_key,
         coalesce(product, 'all') as product,
-        count(distinct activity_date) as active_day_count,
+        {{ day_count('bit_or(day_bits)') }} as active_day_count,
         sum(event_count) as event_count,
-        sum(case when activity_date > {{ as_of }} - 7 then event_count else 0 end) as event_count_7d
+        sum(event_count_7d) as event_count_7d
     from (
-        select activity.user_key, slices.product, activity.activity_date, activity.event_count
+        select
+            activity.user_key,
+            slices.product,
+            bit_or({{ day_bit(as_of ~ ' - activity.activity_date') }}) as day_bits,
+            cast(sum(activity.event_count) as integer) as event_count,
+            cast(sum(case when activity.activity_date > {{ as_of }} - 7 then activity.event_count else 0 end) as integer)
+                as event_count_7d
         from {{ ref('fct_user_activity_daily') }} as activity
         inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
         where activity.activity_date > {{ as_of }} - 28 and activity.activity_date <= {{ as_of }}
+        group by activity.user_key, slices.product
     ) as days
     group by grouping sets ((user_key), (user_key, product))
 {% endmacro %}

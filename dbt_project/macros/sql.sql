@@ -76,7 +76,10 @@
 {% macro day_bit(place) %}{{ adapter.dispatch('day_bit')(place) }}{% endmacro %}
 {% macro default__day_bit(place) %}cast(1 as integer) << ({{ place }}){% endmacro %}
 {% macro day_count(bits) %}{{ adapter.dispatch('day_count')(bits) }}{% endmacro %}
-{% macro default__day_count(bits) %}bit_count(cast({{ bits }} as bit(32))){% endmacro %}
+{% macro default__day_count(bits) %}cast(bit_count(cast({{ bits }} as bit(32))) as integer){% endmacro %}
+
+{# The sum of a column that is null in most groups: these then need no state, which for numeric is larger than a row. #}
+{% macro sum_where_any(column) %}sum({{ column }}) filter (where {{ column }} is not null){% endmacro %}
 
 {# A number without zeros at its end: equal ones are the same text, whichever file a copy comes from. #}
 {% macro plain_number(column) %}{{ adapter.dispatch('plain_number')(column) }}{% endmacro %}

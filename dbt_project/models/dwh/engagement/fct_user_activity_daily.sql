@@ -16,7 +16,7 @@ final as (
         user_key,
         slice_key,
         cast(count(*) as integer) as event_count,
-        sum(miles_amount) as amount_total
+        {{ sum_where_any('miles_amount') }} as amount_total
     from events
     {% if is_incremental() %}
         where occurred_date in ({{ changed_days(event_feeds()) }})

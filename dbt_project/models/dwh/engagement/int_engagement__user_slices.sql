@@ -17,7 +17,7 @@ final as (
         user_key,
         slice_key,
         cast(sum(event_count) as integer) as event_count,
-        sum(amount_total) as amount_total,
+        {{ sum_where_any('amount_total') }} as amount_total,
         min(activity_date) as first_date,
         max(activity_date) as last_date,
         -- bit 0 is the first day of the month: a day in several slices counts once in a union of their bits

@@ -24,8 +24,8 @@ months as (
         min(user_slices.first_date) as first_date,
         max(user_slices.last_date) as last_date,
         bit_or(user_slices.day_bits) as day_bits,
-        sum(user_slices.event_count) as event_count,
-        sum(user_slices.amount_total) as amount_total
+        cast(sum(user_slices.event_count) as integer) as event_count,
+        {{ sum_where_any('user_slices.amount_total') }} as amount_total
     from {{ ref('int_engagement__user_slices') }} as user_slices
     inner join slices on user_slices.slice_key = slices.slice_key
     {% if is_incremental() %}
@@ -34,7 +34,7 @@ months as (
     group by user_slices.user_key, user_slices.month_start, slices.product_key, slices.country_key
 ),
 
--- a day in several products or countries is one active day
+-- a day in several products or countries is one active day; sums of integer are the cheap ones
 {% for track, keys in tracks.items() %}
     {{ track }}_months as (
         select
@@ -42,8 +42,8 @@ months as (
             min(first_date) as first_date,
             max(last_date) as last_date,
             {{ day_count('bit_or(day_bits)') }} as active_day_count,
-            sum(event_count) as event_count,
-            sum(amount_total) as amount_total
+            cast(sum(event_count) as integer) as event_count,
+            {{ sum_where_any('amount_total') }} as amount_total
         from months
         group by {{ (['user_key', 'month_start'] + keys) | join(', ') }}
     ),
@@ -60,7 +60,7 @@ by_key as (
             max(last_date) as last_date,
             sum(active_day_count) as active_day_count,
             sum(event_count) as event_count,
-            sum(amount_total) as amount_total
+            {{ sum_where_any('amount_total') }} as amount_total
         from {{ track }}_months
         group by {{ (['user_key'] + keys) | join(', ') }}
         {{ 'union all' if not loop.last }}

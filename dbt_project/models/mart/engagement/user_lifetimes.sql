@@ -11,18 +11,7 @@ user_keys as (select * from {{ ref('int_engagement__user_keys') }}),
 
 newest as (select max(activity_date) as newest_date from {{ ref('fct_activity_daily') }}),
 
-days as (
-    select
-        activity.user_key,
-        slices.product,
-        bit_or({{ day_bit('span.newest_date - activity.activity_date') }}) as day_bits,
-        sum(activity.event_count) as event_count
-    from {{ ref('fct_user_activity_daily') }} as activity
-    inner join {{ ref('int_engagement__slices') }} as slices on activity.slice_key = slices.slice_key
-    cross join newest as span
-    where activity.activity_date > (select newest.newest_date - 28 from newest) -- by the index
-    group by activity.user_key, slices.product
-),
+recent as (select * from {{ ref('int_engagement__recent_activity') }}),
 
 event_types as (
     select
@@ -37,20 +26,7 @@ event_types as (
     group by user_key, product, event_type
 ),
 
--- once by product, once for all: a day and a type of event that several products share count once
-day_counts as (
-    {% for product in ['product', "'all'"] %}
-        select
-            user_key,
-            {{ product }} as product,
-            {{ day_count('bit_or(day_bits)') }} as active_day_count,
-            sum(event_count) as event_count
-        from days
-        group by user_key{{ ', product' if loop.first }}
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
-
+-- a type of event that several products share counts once in all of them
 total_event_types as (
     select
         user_key,
@@ -77,14 +53,14 @@ event_type_counts as (
 
 features as (
     select
-        day_counts.user_key,
-        day_counts.product,
-        day_counts.active_day_count,
-        day_counts.event_count,
+        recent.user_key,
+        recent.product,
+        recent.active_day_count,
+        recent.event_count,
         coalesce(event_type_counts.event_type_count, 0) as event_type_count
-    from day_counts
+    from recent
     left join event_type_counts
-        on day_counts.user_key = event_type_counts.user_key and day_counts.product = event_type_counts.product
+        on recent.user_key = event_type_counts.user_key and recent.product = event_type_counts.product
 ),
 
 -- few users differ from all others in a figure: ranks are those of its values
