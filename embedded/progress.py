@@ -12,6 +12,7 @@ RUNNING = re.compile(r"\[DAG TEST\] running task <TaskInstance: (\S+?)\.(\S+) (\
 END = re.compile(r"\[DAG TEST\] end task task_id=")
 STATE = re.compile(r"\bnew_state=(\w+)")
 STAMPED = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d) \[(\w+)\s*\] (.*)$")
+SKIPPED = re.compile(r"Skipping task\..*\breason=(['\"])(.*)\1")
 LOGGER = re.compile(r"\s*\[[\w.]+\]\s+(?:\w+=.*)?loc=.*$")
 TRACEBACK = "Traceback (most recent call last):"
 CHAINED = ("The above exception was", "During handling of the above")
@@ -41,6 +42,7 @@ class Progress:
     _run: str = ""
     _begin: float = 0.0
     _state: str = ""
+    _reason: str = ""
     _errors: list[str] = field(default_factory=list)
     _in_error: bool = False
     _in_traceback: bool = False
@@ -52,8 +54,9 @@ class Progress:
         if match := START.search(line):
             self._task, self._index = match.group(1), int(match.group(2))
             self._state, self._begin, self._errors, self._in_error = "", time.monotonic(), [], False
+            self._reason = ""
             self.started_count += 1
-            self.say(f"  {self._task}{f'[{self._index}]' if self._index >= 0 else ''} ...")
+            self.say(f"  {self._task} ...")  # a mapped task has its label only once it runs
         elif not self._task:
             return
         elif match := RUNNING.search(line):
@@ -71,6 +74,8 @@ class Progress:
             level, text = match.groups()
             if state := STATE.search(text):
                 self._state = state.group(1)
+            if skipped := SKIPPED.search(text):
+                self._reason = skipped.group(2)
             self._in_error = level in ("error", "critical")
             self._in_traceback = self._in_exception = False
             if self._in_error and not any(unsaid in text for unsaid in UNSAID):
@@ -99,6 +104,8 @@ class Progress:
         state = self._state or "failed"
         label = self.name(self._task, self._index, self._run) if self._index >= 0 else self._task
         self.say(f"  {label}: {STATE_WORDS.get(state, state)}, {time.monotonic() - self._begin:.1f} s")
+        if state == "skipped" and self._reason:
+            self.say(f"      {self._reason}")
         if state in ("failed", "up_for_retry"):
             for text in self._errors[:ERROR_LINES]:
                 self.say(f"      {text}")

@@ -36,3 +36,11 @@ def test_an_exception_that_another_one_wraps_is_told_once() -> None:
         *("airflow.sdk.exceptions.AirflowFailException: a.csv is refused:", "line 3"),
     ]
     assert told(*lines) == ["ValueError: a.csv is refused:", "line 3"]
+
+
+def test_a_skipped_task_says_why() -> None:
+    lines = [
+        f"{STAMP} [info     ] Skipping task.                 [task] loc=x.py:1 reason='A is absent: `make b` gets it.'",
+        f"{STAMP} [info     ] Task instance state updated [airflow.api] loc=x.py:2 new_state=skipped",
+    ]
+    assert told(*lines) == ["A is absent: `make b` gets it."]
