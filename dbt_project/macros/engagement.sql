@@ -101,7 +101,7 @@
 #}
 {% macro open_tracks() %}
     {%- set changed_keys = changed_user_keys() -%}
-    {%- set is_partial = is_incremental() and not is_outdated_open() -%}
+    {%- set is_partial = builds_open_tracks() -%}
     select
         tracks.user_key,
         tracks.product,
@@ -123,6 +123,8 @@
         {%- endif %}
 {% endmacro %}
 
+{# Whether a model with rebuild_open_tracks builds those only: else every track, anew. #}
+{% macro builds_open_tracks() %}{% do return(is_incremental() and not is_outdated_open()) %}{% endmacro %}
 {% macro is_outdated_open() %}{% do return(is_outdated() and config.meta_get('versioned_by')) %}{% endmacro %}
 
 {# rebuild_open_tracks: the rows of changed users that are not closed are built anew; all where the model is outdated. #}

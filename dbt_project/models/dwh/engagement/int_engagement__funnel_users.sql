@@ -14,6 +14,7 @@
 -- rebuild_open_tracks builds changed users anew whose window was open on a changed day; everyone when the steps or the
 -- window were edited.
 {% set step_count = 10 %} {# the seed has no more #}
+{% set tracks = open_tracks() %}
 with steps as (
     select
         {{ clean_text('product') }} as product,
@@ -23,29 +24,28 @@ with steps as (
     from {{ ref('funnel_steps') }}
 ),
 
-beginners as (
-    select
-        tracks.user_key,
-        tracks.product,
-        steps.event_type
-    from (
-        {{ open_tracks() }}
-    ) as tracks
-    inner join steps on tracks.product = steps.product
-    where steps.step_number = 1
-),
-
+-- all events are read once where everyone is built, by user where few are
 step_1 as (
     select
         events.user_key,
         events.product,
         min(events.occurred_at) as reached_at
-    from beginners
-    inner join {{ ref('fct_events') }} as events
-        on
-            beginners.user_key = events.user_key
-            and beginners.product = events.product
-            and beginners.event_type = events.event_type
+    {% if builds_open_tracks() %}
+        from (
+            {{ tracks }}
+        ) as tracks
+        inner join steps on tracks.product = steps.product
+        inner join {{ ref('fct_events') }} as events
+            on
+                tracks.user_key = events.user_key
+                and tracks.product = events.product
+                and steps.event_type = events.event_type
+        where steps.step_number = 1
+    {% else %}
+        from {{ ref('fct_events') }} as events
+        inner join steps on events.product = steps.product and events.event_type = steps.event_type
+        where events.user_key is not null and steps.step_number = 1
+    {% endif %}
     group by events.user_key, events.product
 ),
 
