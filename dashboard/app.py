@@ -26,6 +26,10 @@ STYLE = """
 <style>
 [data-testid="stMainBlockContainer"] {padding: 4.5rem 1.5rem 2rem;}
 [data-testid="stMetricLabel"] p {white-space: normal;}
+.stPlotlyChart :is(.xaxislayer-above, .yaxislayer-above, .infolayer) text, .stPlotlyChart .bartext-outside {
+    fill: currentColor !important; fill-opacity: 0.8 !important;
+}
+.stPlotlyChart :is(.gridlayer, .zerolinelayer) path {stroke: currentColor !important; stroke-opacity: 0.15 !important;}
 </style>
 """
 

@@ -1,6 +1,12 @@
-"""Figures: every kind of chart once. Colours come from the theme, so that they follow light and dark.
+"""Figures: every kind of chart once, as the plain dictionaries that Plotly draws.
 
-What is not loaded whole is drawn as such: dotted lines, hatched bars, an asterisk in a cell.
+What is not loaded whole is drawn as such: dotted lines, hatched bars, an asterisk in a cell. Texts and grid have the
+colour of the page's text (dashboard/app.py), so that they follow light and dark.
+
+The browser draws a figure as soon as it is there, and is then given the same one again. It draws it a second time
+unless nothing differs: so there is no template, values are lists (arrays of numbers would be packed, and packed ones
+count as new each time), and ``datarevision`` says that they are the same. A margin that is measured costs a drawing
+more: only axes of names have one.
 """
 
 from __future__ import annotations
@@ -8,9 +14,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
+
+Figure = dict[str, Any]
 
 PALETTE = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB")
 # Dark is little: it can be read by readers with any colour blindness, on white and on black.
@@ -22,24 +30,44 @@ CELL_HEIGHT = 26
 FEW = 3
 LEGEND_LINE = 14
 MOST_TICKS = 8
+MARGIN = {"l": 44, "r": 8, "t": 8, "b": 44}
+UNIT_WIDTH = 20
+FONT = {"family": '"Source Sans", sans-serif', "size": 12}
+NO_COLOR = "rgba(0,0,0,0)"
+# of a figure, never of the page: read on both its colours
+HOVER = {"bgcolor": "#31333F", "bordercolor": "#808495", "font": {"color": "#FAFAFA"}}
 
 
-def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> go.Figure:
-    """An empty figure whose vertical axis has a unit."""
-    made = go.Figure()
-    made.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        showlegend=legend,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-        hovermode="x unified",
-        barmode="relative",
-        colorway=PALETTE,
-        yaxis={"title": "" if unit == PERCENT else unit, "rangemode": "tozero", "automargin": True},
-        xaxis={"automargin": True},
-    )
-    if unit == PERCENT:
-        made.update_yaxes(tickformat=".0%")
+def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> Figure:
+    """A figure without traces, whose vertical axis has a unit."""
+    title = "" if unit == PERCENT else unit
+    return {
+        "data": [],
+        "layout": {
+            "height": height,
+            "margin": MARGIN | {"l": MARGIN["l"] + (UNIT_WIDTH if title else 0)},
+            "font": FONT,
+            "paper_bgcolor": NO_COLOR,
+            "plot_bgcolor": NO_COLOR,
+            "showlegend": legend,
+            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+            "hovermode": "x unified",
+            "hoverlabel": HOVER,
+            "barmode": "relative",
+            "yaxis": {
+                "title": {"text": title, "standoff": 8},
+                "rangemode": "tozero",
+                "tickformat": ".0%" if unit == PERCENT else "",
+            },
+            "xaxis": {"showgrid": False, "zeroline": False},
+            "datarevision": 1,
+        },
+    }
+
+
+def named(made: Figure, axis: str, **more: Any) -> Figure:
+    """The figure with names along an axis, which take the room that they need."""
+    made["layout"][axis] |= {"type": "category", "automargin": True, **more}
     return made
 
 
@@ -51,44 +79,54 @@ def lines(
     *,
     complete: str | None = None,
     thin: Sequence[str] = (),
-) -> go.Figure:
+) -> Figure:
     """A line for each column; dotted where ``complete`` is false, half as strong for the ``thin`` ones."""
     made = figure(unit, height=_height(len(series)), legend=len(series) > 1)
+    places = plain(frame[x])
     whole = frame[complete].astype(bool) if complete else pd.Series(True, index=frame.index)
+    # a dotted piece begins and ends at a whole neighbour, so that the line has no gap; the row behind it parts it from
+    # the next one
+    touched = ~whole | ~whole.shift(1, fill_value=True) | ~whole.shift(-1, fill_value=True)
+    dotted = touched | touched.shift(1, fill_value=False)
+    # many points that are not whole are a line that only the pointer finds
+    marked: Figure = {"mode": "markers"} if (~whole).sum() <= FEW else {"mode": "lines", "opacity": 0}
     for index, (column, label) in enumerate(series.items()):
         color = PALETTE[index % len(PALETTE)]
         dash = ("solid", "dash", "dashdot")[index // len(PALETTE) % 3]
         style = {"color": color, "width": 1 if column in thin else 2, "dash": dash}
-        opacity = 0.6 if column in thin else 1
-        hover = _hover(unit)
-        made.add_scatter(
-            x=frame[x], y=frame[column].where(whole), name=label, line=style, opacity=opacity, hovertemplate=hover
+        common = {"type": "scatter", "hovertemplate": _hover(unit)}
+        made["data"].append(
+            common
+            | {"name": label, "x": places, "y": plain(frame[column].where(whole)), "line": style}
+            | {"opacity": 0.6 if column in thin else 1}
         )
         if not whole.all():
-            # a dotted piece begins and ends at a whole neighbour, so that the line has no gap
-            touched = ~whole | ~whole.shift(1, fill_value=True) | ~whole.shift(-1, fill_value=True)
-            made.add_scatter(
-                x=frame[x],
-                y=frame[column].where(touched),
-                name=f"{label}, incomplete",
-                mode="lines",
-                line=style | {"dash": "dot"},
-                showlegend=False,
-                hoverinfo="skip",
-            )
-            made.add_scatter(
-                x=frame[x][~whole],
-                y=frame[column][~whole],
-                name=f"{label} (incomplete)",
-                mode="markers",
-                marker={"color": color, "symbol": "circle-open", "opacity": 1 if (~whole).sum() <= FEW else 0},
-                showlegend=False,
-                hovertemplate=hover,
-            )
-    return _dated(made, frame[x])
+            made["data"] += [
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": f"{label}, incomplete",
+                    "x": list(itertools.compress(places, dotted)),
+                    "y": plain(frame[column].where(touched)[dotted]),
+                    "line": style | {"dash": "dot"},
+                    "showlegend": False,
+                    "hoverinfo": "skip",
+                },
+                common
+                | marked
+                | {
+                    "name": f"{label} (incomplete)",
+                    "x": list(itertools.compress(places, ~whole)),
+                    "y": plain(frame[column][~whole]),
+                    "line": {"color": color},
+                    "marker": {"color": color, "symbol": "circle-open"},
+                    "showlegend": False,
+                },
+            ]
+    return _placed(made, frame[x])
 
 
-def lines_by(frame: pd.DataFrame, x: str, y: str, by: str, unit: str, *, complete: str | None = None) -> go.Figure:
+def lines_by(frame: pd.DataFrame, x: str, y: str, by: str, unit: str, *, complete: str | None = None) -> Figure:
     """A line for each value of a column."""
     wide = frame.pivot(index=x, columns=by, values=y)
     flags = frame.groupby(x)[complete].all() if complete else None
@@ -97,7 +135,7 @@ def lines_by(frame: pd.DataFrame, x: str, y: str, by: str, unit: str, *, complet
         table["_complete"] = table[x].map(flags)
     series = {value: str(value) for value in wide.columns}
     made = lines(table, x, series, unit, complete="_complete" if flags is not None else None)
-    made.update_layout(showlegend=True)
+    made["layout"]["showlegend"] = True
     return made
 
 
@@ -110,22 +148,27 @@ def bars(
     complete: str | None = None,
     grouped: bool = False,
     colors: Mapping[str, str] | None = None,
-) -> go.Figure:
+) -> Figure:
     """Bars for each column, stacked (negative ones downwards) or side by side; hatched where not complete."""
     made = figure(unit, height=_height(len(series)), legend=len(series) > 1)
-    patterns = ["" if flag else "/" for flag in frame[complete]] if complete else None
+    places = plain(frame[x])
+    patterns = ["" if flag else "/" for flag in frame[complete]] if complete else []
     for index, (column, label) in enumerate(series.items()):
         color = colors[label] if colors else PALETTE[index % len(PALETTE)]
-        made.add_bar(
-            x=frame[x],
-            y=frame[column],
-            name=label,
-            marker={"color": color, "pattern": {"shape": patterns, "fillmode": "replace"} if patterns else {}},
-            hovertemplate=_hover(unit),
+        pattern = {"pattern": {"shape": patterns, "fillmode": "replace"}} if any(patterns) else {}
+        made["data"].append(
+            {
+                "type": "bar",
+                "name": label,
+                "x": places,
+                "y": plain(frame[column]),
+                "marker": {"color": color, **pattern},
+                "hovertemplate": _hover(unit),
+            }
         )
     if grouped:
-        made.update_layout(barmode="group")
-    return _dated(made, frame[x])
+        made["layout"]["barmode"] = "group"
+    return _placed(made, frame[x])
 
 
 def bars_by(
@@ -138,7 +181,7 @@ def bars_by(
     complete: str | None = None,
     grouped: bool = False,
     colors: Mapping[str, str] | None = None,
-) -> go.Figure:
+) -> Figure:
     """Bars for each value of a column; of stacked ones the smallest are one, where there are more than colours."""
     if not grouped and frame[by].nunique() > len(PALETTE):
         sums = frame.groupby(by)[y].sum().sort_values(ascending=False)
@@ -151,11 +194,11 @@ def bars_by(
         table["_complete"] = table[x].map(frame.groupby(x)[complete].all())
     series = {value: str(value) for value in wide.columns}
     made = bars(table, x, series, unit, complete="_complete" if complete else None, grouped=grouped, colors=colors)
-    made.update_layout(showlegend=True)
+    made["layout"]["showlegend"] = True
     return made
 
 
-def growth(frame: pd.DataFrame) -> go.Figure:
+def growth(frame: pd.DataFrame) -> Figure:
     """Growth accounting: those who are active upwards, those who went downwards."""
     return bars(
         frame.assign(churned_user_count=-frame["churned_user_count"]),
@@ -171,24 +214,30 @@ def growth(frame: pd.DataFrame) -> go.Figure:
     )
 
 
-def ranked(frame: pd.DataFrame, label: str, value: str, unit: str, text: Sequence[str] | None = None) -> go.Figure:
+def ranked(frame: pd.DataFrame, label: str, value: str, unit: str, text: Sequence[str] | None = None) -> Figure:
     """Horizontal bars in the order of the rows, the first on top, each with its value beside it."""
     made = figure(height=max(160, 44 + 34 * len(frame)), legend=False)
-    shown = text or [_number(each, unit) for each in frame[value]]
-    made.add_bar(
-        x=frame[value],
-        y=frame[label].astype(str),
-        orientation="h",
-        text=list(shown),
-        textposition="auto",
-        marker={"color": PALETTE[0]},
-        hovertemplate="%{y}: %{text}<extra></extra>",
+    made["data"].append(
+        {
+            "type": "bar",
+            "x": plain(frame[value]),
+            "y": [str(each) for each in frame[label]],
+            "orientation": "h",
+            "text": list(text or [_number(each, unit) for each in frame[value]]),
+            "textposition": "auto",
+            "marker": {"color": PALETTE[0]},
+            "hovertemplate": "%{y}: %{text}<extra></extra>",
+        }
     )
-    made.update_layout(hovermode="closest", yaxis={"autorange": "reversed", "type": "category"})
-    made.update_xaxes(title="" if unit == PERCENT else unit, rangemode="tozero")
-    if unit == PERCENT:
-        made.update_xaxes(tickformat=".0%")
-    return made
+    made["layout"]["hovermode"] = "closest"
+    made["layout"]["xaxis"] |= {
+        "title": {"text": "" if unit == PERCENT else unit},
+        "rangemode": "tozero",
+        "tickformat": ".0%" if unit == PERCENT else "",
+        "showgrid": True,
+        "automargin": True,
+    }
+    return named(made, "yaxis", autorange="reversed", showgrid=False)
 
 
 def heatmap(
@@ -201,50 +250,65 @@ def heatmap(
     *,
     x_title: str,
     hover: Sequence[str] | None = None,
-) -> go.Figure:
+) -> Figure:
     """A cell for each pair of x and y, with its text; rows from top to bottom in order."""
     cells = frame.assign(_text=list(text), _hover=list(hover or text))
     values = cells.pivot(index=y, columns=x, values=z)
     texts = cells.pivot(index=y, columns=x, values="_text").fillna("")
     hovers = cells.pivot(index=y, columns=x, values="_hover").fillna("")
     made = figure(height=90 + CELL_HEIGHT * len(values), legend=False)
-    made.add_heatmap(
-        x=[str(each) for each in values.columns],
-        y=[str(each) for each in values.index],
-        z=values.to_numpy(),
-        text=texts.to_numpy(),
-        customdata=hovers.to_numpy(),
-        texttemplate="%{text}" if len(values.columns) <= 14 else None,
-        hovertemplate="%{y}, %{x}: %{customdata}<extra></extra>",
-        hoverongaps=False,
-        colorscale=SCALE,
-        xgap=1,
-        ygap=1,
-        colorbar={"tickformat": ".0%", "thickness": 10} if unit == PERCENT else {"title": unit, "thickness": 10},
+    made["data"].append(
+        {
+            "type": "heatmap",
+            "x": [str(each) for each in values.columns],
+            "y": [str(each) for each in values.index],
+            "z": [plain(row) for _, row in values.iterrows()],
+            "text": texts.to_numpy().tolist(),
+            "customdata": hovers.to_numpy().tolist(),
+            "texttemplate": "%{text}" if len(values.columns) <= 14 else "",
+            "hovertemplate": "%{y}, %{x}: %{customdata}<extra></extra>",
+            "hoverongaps": False,
+            "colorscale": SCALE,
+            "xgap": 1,
+            "ygap": 1,
+            "colorbar": {
+                "thickness": 10,
+                "title": {"text": "" if unit == PERCENT else unit},
+                "tickformat": ".0%" if unit == PERCENT else "",
+            },
+        }
     )
-    made.update_layout(hovermode="closest")
-    made.update_yaxes(autorange="reversed", type="category", title="")
-    made.update_xaxes(type="category", title=x_title)
-    return made
+    made["layout"]["hovermode"] = "closest"
+    named(made, "yaxis", autorange="reversed", showgrid=False)
+    return named(made, "xaxis", title={"text": x_title})
 
 
-def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> go.Figure:
+def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> Figure:
     """Steps from an opening to a closing value; the ``totals`` stand on the ground."""
     made = figure(unit, legend=False)
-    made.add_waterfall(
-        x=list(steps),
-        y=list(steps.values()),
-        measure=["total" if label in totals and index else "relative" for index, label in enumerate(steps)],
-        text=[f"{value:,.0f}" for value in steps.values()],
-        textposition="outside",
-        increasing={"marker": {"color": PALETTE[2]}},
-        decreasing={"marker": {"color": PALETTE[1]}},
-        totals={"marker": {"color": PALETTE[0]}},
-        connector={"line": {"width": 1, "color": PALETTE[6]}},
-        hovertemplate="%{x}: %{text}<extra></extra>",
+    made["data"].append(
+        {
+            "type": "waterfall",
+            "x": list(steps),
+            "y": list(steps.values()),
+            "measure": ["total" if label in totals and index else "relative" for index, label in enumerate(steps)],
+            "text": [f"{value:,.0f}" for value in steps.values()],
+            "textposition": "outside",
+            "increasing": {"marker": {"color": PALETTE[2]}},
+            "decreasing": {"marker": {"color": PALETTE[1]}},
+            "totals": {"marker": {"color": PALETTE[0]}},
+            "connector": {"line": {"width": 1, "color": PALETTE[6]}},
+            "hovertemplate": "%{x}: %{text}<extra></extra>",
+        }
     )
-    made.update_layout(hovermode="closest")
-    return made
+    made["layout"]["hovermode"] = "closest"
+    return named(made, "xaxis")
+
+
+def plain(column: pd.Series) -> list[Any]:
+    """Values as JSON has them."""
+    values = column.astype(object).where(column.notna(), None)
+    return [each.isoformat() if isinstance(each, date) else each for each in values]
 
 
 def _height(series: int) -> int:
@@ -252,18 +316,20 @@ def _height(series: int) -> int:
     return HEIGHT + LEGEND_LINE * max(0, series - 3)
 
 
-def _dated(made: go.Figure, days: pd.Series) -> go.Figure:
+def _placed(made: Figure, places: pd.Series) -> Figure:
     """Ticks at the periods themselves: of weeks at Mondays, of months at their names."""
-    dates = [day for day in days if isinstance(day, date)]
-    if len(dates) < len(days) or not dates:
-        return made
-    steps = {(after - before).days for before, after in itertools.pairwise(sorted(set(dates)))}
+    dates = sorted({day for day in places if isinstance(day, date)})
+    if not dates:
+        return made if pd.api.types.is_numeric_dtype(places) else named(made, "xaxis")
+    steps = {(after - before).days for before, after in itertools.pairwise(dates)}
+    ticks: dict[str, Any] = {}
     if all(day.day == 1 for day in dates) and (not steps or min(steps) >= 28):
-        many = -(-len(set(dates)) // MOST_TICKS)
-        return made.update_xaxes(type="date", dtick=f"M{many}", tick0=min(dates), tickformat="%b\n%Y")
-    if steps and min(steps) % 7 == 0:
-        many = -(-((max(dates) - min(dates)).days // 7 + 1) // MOST_TICKS)
-        return made.update_xaxes(type="date", dtick=many * 7 * 86_400_000, tick0=min(dates), tickformat="%b %-d\n%Y")
+        many = -(-len(dates) // MOST_TICKS)
+        ticks = {"dtick": f"M{many}", "tick0": dates[0].isoformat(), "tickformat": "%b\n%Y"}
+    elif steps and min(steps) % 7 == 0:
+        many = -(-((dates[-1] - dates[0]).days // 7 + 1) // MOST_TICKS)
+        ticks = {"dtick": many * 7 * 86_400_000, "tick0": dates[0].isoformat(), "tickformat": "%b %-d\n%Y"}
+    made["layout"]["xaxis"] |= {"type": "date", **ticks}
     return made
 
 

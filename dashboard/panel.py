@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
+import plotly.io
 import streamlit as st
 
-from dashboard import source
+from dashboard import charts, source
 from dashboard.filters import LABELS, spoken
 from dashboard.query import DATES, Query, View
 
@@ -32,7 +32,9 @@ FEEDS: dict[str, tuple[str, ...]] = {
     "channel_quality": ("sessions", "conversions", "events", "payments"),
 }
 CONFIG = {"displayModeBar": False, "displaylogo": False, "topojsonURL": "app/static/"}
-Draw = Callable[[pd.DataFrame], go.Figure | pd.DataFrame]
+Draw = Callable[[pd.DataFrame], charts.Figure | pd.DataFrame]
+# Streamlit's own would become a part of every figure; dashboard/charts.py says why there is none.
+plotly.io.templates.default = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,10 @@ class Page:
                 st.info(self.empty(query, is_absent=rows is None), icon=":material/inbox:")
             else:
                 drawn = draw(rows.frame())
-                if isinstance(drawn, go.Figure):
-                    st.plotly_chart(drawn, config=CONFIG, key=f"chart_{key}")
-                else:
+                if isinstance(drawn, pd.DataFrame):
                     st.dataframe(_readable(drawn), hide_index=True, key=f"table_{key}")
+                else:
+                    st.plotly_chart(drawn, theme=None, config=CONFIG, key=f"chart_{key}")
             remarks = [note] if note else []
             if without := self.without(query):
                 remarks.append(f"Not filtered by {', '.join(without)}.")

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from dashboard import charts
 
@@ -29,25 +28,28 @@ def _countries() -> dict[str, tuple[str, str]]:
     }
 
 
-def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> go.Figure:
+def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> charts.Figure:
     """Countries in the colour of their value; rows whose country is not known are left out."""
     known = frame[frame[country].str.upper().isin(_countries())]
     places = [_countries()[each.upper()] for each in known[country]]
     made = charts.figure(legend=False, height=420)
-    made.add_choropleth(
-        locations=[code for code, _ in places],
-        z=known[value],
-        text=[name for _, name in places],
-        colorscale=charts.SCALE,
-        marker={"line": {"width": 0.5, "color": charts.PALETTE[6]}},
-        colorbar={"title": unit, "thickness": 10, "orientation": "h", "y": -0.05},
-        hovertemplate="%{text}: %{z:,} " + unit + "<extra></extra>",
+    made["data"].append(
+        {
+            "type": "choropleth",
+            "locations": [code for code, _ in places],
+            "z": charts.plain(known[value]),
+            "text": [name for _, name in places],
+            "colorscale": charts.SCALE,
+            "marker": {"line": {"width": 0.5, "color": charts.PALETTE[6]}},
+            "colorbar": {"title": {"text": unit}, "thickness": 10, "orientation": "h", "y": -0.05},
+            "hovertemplate": "%{text}: %{z:,} " + unit + "<extra></extra>",
+        }
     )
-    made.update_layout(
-        hovermode="closest",
-        geo={
+    made["layout"] |= {
+        "hovermode": "closest",
+        "geo": {
             "projection": {"type": "natural earth"},
-            "bgcolor": "rgba(0,0,0,0)",
+            "bgcolor": charts.NO_COLOR,
             "showframe": False,
             "showcoastlines": True,
             "coastlinecolor": charts.PALETTE[6],
@@ -55,5 +57,5 @@ def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> go.Figur
             "showcountries": False,
             "lataxis": {"range": [-58, 85]},
         },
-    )
+    }
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts
@@ -100,7 +99,7 @@ def draw_products(page: Page) -> None:
         )
 
 
-def _funnels(rows: pd.DataFrame) -> go.Figure:
+def _funnels(rows: pd.DataFrame) -> charts.Figure:
     text = [
         f"{rate:.1%} ({users:,})"
         for rate, users in zip(rows["overall_conversion_rate"], rows["user_count"], strict=True)
@@ -110,7 +109,7 @@ def _funnels(rows: pd.DataFrame) -> go.Figure:
     return charts.ranked(rows.assign(step=names), "step", "overall_conversion_rate", charts.PERCENT, text)
 
 
-def _overlap(rows: pd.DataFrame) -> go.Figure:
+def _overlap(rows: pd.DataFrame) -> charts.Figure:
     """Both directions of each pair: the share of the row's users."""
     turned = rows.rename(columns={"product_a": "product_b", "product_b": "product_a", "rate_of_b": "rate_of_a"})
     columns = ["product_a", "product_b", "user_count", "rate_of_a"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts
@@ -59,7 +58,7 @@ def draw(page: Page) -> None:
     )
 
 
-def triangle(rows: pd.DataFrame, period: str) -> go.Figure:
+def triangle(rows: pd.DataFrame, period: str) -> charts.Figure:
     """A cell for each cohort and period since, with the share that is active."""
     marks = ["" if flag else "*" for flag in rows["is_complete"]]
     shares = [f"{rate:.0%}{mark}" for rate, mark in zip(rows["retention_rate"], marks, strict=True)]

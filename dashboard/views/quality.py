@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts
@@ -22,7 +21,7 @@ def draw(page: Page) -> None:
             quality.LOADS,
             lambda rows: charts.bars_by(
                 rows.assign(day=rows["load_date"].astype(str)), "day", "loaded_count", "feed", "records"
-            ).update_xaxes(type="category"),
+            ),
             key="loads",
             columns=("loaded_count", "rejected_count"),
             note="By the day of the load, the last 90 days with loads.",
@@ -82,9 +81,7 @@ def draw(page: Page) -> None:
     )
 
 
-def gate_bars(rows: pd.DataFrame) -> go.Figure:
+def gate_bars(rows: pd.DataFrame) -> charts.Figure:
     """A bar for each run, in the colours of what its checks found."""
     rows = rows.assign(run=rows["checked_at"].map(lambda at: f"{at:%Y-%m-%d %H:%M:%S}"))
-    made = charts.bars_by(rows, "run", "check_count", "status", "checks", colors=COLORS)
-    made.update_xaxes(type="category")
-    return made
+    return charts.bars_by(rows, "run", "check_count", "status", "checks", colors=COLORS)

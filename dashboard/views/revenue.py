@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts
@@ -140,7 +139,7 @@ def movements(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: -rows[name] for name in LOSSES})
 
 
-def mrr_bridge(rows: pd.DataFrame, money: str) -> go.Figure:
+def mrr_bridge(rows: pd.DataFrame, money: str) -> charts.Figure:
     """From the opening of the first month to the closing of the last one."""
     steps = {"opening": float(rows["opening_mrr_amount"].iloc[0])}
     steps |= {label: float(movements(rows)[name].sum()) for name, label in STEPS.items()}
@@ -148,7 +147,7 @@ def mrr_bridge(rows: pd.DataFrame, money: str) -> go.Figure:
     return charts.waterfall(steps, ("opening", "closing"), money)
 
 
-def cohort_cells(rows: pd.DataFrame, money: str) -> go.Figure:
+def cohort_cells(rows: pd.DataFrame, money: str) -> charts.Figure:
     """Cumulative revenue per user of each cohort."""
     value = rows["cumulative_revenue_per_user_amount"]
     cohorts = [
