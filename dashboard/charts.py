@@ -30,7 +30,11 @@ CELL_HEIGHT = 26
 FEW = 3
 LEGEND_LINE = 14
 MOST_TICKS = 8
-MARGIN = {"l": 44, "r": 8, "t": 8, "b": 44}
+# More cells in a row than these are too narrow for a text.
+MOST_TEXTS = 14
+# Width of a letter: of short names the margin is reckoned.
+LETTER = 7
+MARGIN = {"l": 48, "r": 8, "t": 8, "b": 44, "pad": 4}
 UNIT_WIDTH = 20
 FONT = {"family": '"Source Sans", sans-serif', "size": 12}
 NO_COLOR = "rgba(0,0,0,0)"
@@ -58,8 +62,9 @@ def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> Figu
                 "title": {"text": title, "standoff": 8},
                 "rangemode": "tozero",
                 "tickformat": ".0%" if unit == PERCENT else "",
+                "ticks": "",
             },
-            "xaxis": {"showgrid": False, "zeroline": False},
+            "xaxis": {"showgrid": False, "zeroline": False, "ticks": ""},
             "datarevision": 1,
         },
     }
@@ -237,7 +242,7 @@ def ranked(frame: pd.DataFrame, label: str, value: str, unit: str, text: Sequenc
         "showgrid": True,
         "automargin": True,
     }
-    return named(made, "yaxis", autorange="reversed", showgrid=False)
+    return named(made, "yaxis", range=[len(frame) - 0.5, -0.5], showgrid=False)
 
 
 def heatmap(
@@ -263,9 +268,7 @@ def heatmap(
             "x": [str(each) for each in values.columns],
             "y": [str(each) for each in values.index],
             "z": [plain(row) for _, row in values.iterrows()],
-            "text": texts.to_numpy().tolist(),
             "customdata": hovers.to_numpy().tolist(),
-            "texttemplate": "%{text}" if len(values.columns) <= 14 else "",
             "hovertemplate": "%{y}, %{x}: %{customdata}<extra></extra>",
             "hoverongaps": False,
             "colorscale": SCALE,
@@ -278,9 +281,12 @@ def heatmap(
             },
         }
     )
+    if len(values.columns) <= MOST_TEXTS:
+        made["data"][0] |= {"text": texts.to_numpy().tolist(), "texttemplate": "%{text}"}
     made["layout"]["hovermode"] = "closest"
-    named(made, "yaxis", autorange="reversed", showgrid=False)
-    return named(made, "xaxis", title={"text": x_title})
+    made["layout"]["margin"] = MARGIN | {"l": 20 + LETTER * max(len(str(each)) for each in values.index)}
+    named(made, "yaxis", range=[len(values) - 0.5, -0.5], showgrid=False, automargin=False)
+    return named(made, "xaxis", title={"text": x_title}, tickangle=0, automargin=False)
 
 
 def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> Figure:
@@ -319,8 +325,11 @@ def _height(series: int) -> int:
 def _placed(made: Figure, places: pd.Series) -> Figure:
     """Ticks at the periods themselves: of weeks at Mondays, of months at their names."""
     dates = sorted({day for day in places if isinstance(day, date)})
+    if not dates and not pd.api.types.is_numeric_dtype(places):
+        return named(made, "xaxis")
+    made["layout"]["xaxis"]["tickangle"] = 0
     if not dates:
-        return made if pd.api.types.is_numeric_dtype(places) else named(made, "xaxis")
+        return made
     steps = {(after - before).days for before, after in itertools.pairwise(dates)}
     ticks: dict[str, Any] = {}
     if all(day.day == 1 for day in dates) and (not steps or min(steps) >= 28):

@@ -80,7 +80,7 @@ class Page:
                 if rows and rows.records:
                     st.download_button(
                         "CSV",
-                        rows.csv(),
+                        rows.csv,
                         file_name=f"{key}.csv",
                         mime="text/csv",
                         key=f"csv_{key}",

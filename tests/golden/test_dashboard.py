@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,10 @@ def test_every_chart_shows_the_rows_of_its_mart_and_offers_them(look: Any, sampl
         assert len(screen.texts("info")) == len(screen.panels) - len(filled)
         for key, figure in screen.figures.items():
             assert any(value is not None for trace in figure["data"] for value in _values(trace)), key
+            # a browser would draw it twice otherwise
+            assert "template" not in figure["layout"], key
+            assert "datarevision" in figure["layout"], key
+            assert "bdata" not in json.dumps(figure["data"]), key
     assert seen == {mart for query in all_queries() for mart in query.marts}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import streamlit as st
 from streamlit.proto.DownloadButton_pb2 import DownloadButton
 from streamlit.testing.v1 import AppTest
@@ -98,7 +96,7 @@ def reading(pipeline: Pipeline, monkeypatch: Any) -> Iterator[Any]:
         screen = Screen(app, dict(drawn))
         for element in app.get("plotly_chart"):
             key = element.proto.id.rsplit("chart_", 1)[-1]
-            screen.figures[key] = json.loads(element.proto.spec, object_hook=_decoded)
+            screen.figures[key] = json.loads(element.proto.spec)
         return screen
 
     try:
@@ -106,16 +104,6 @@ def reading(pipeline: Pipeline, monkeypatch: Any) -> Iterator[Any]:
     finally:
         source._pool(source._conninfo()).close()
         st.cache_resource.clear()
-
-
-def _decoded(value: dict[str, Any]) -> Any:
-    """Plotly packs arrays of numbers."""
-    if "bdata" not in value:
-        return value
-    numbers = np.frombuffer(base64.b64decode(value["bdata"]), dtype=value["dtype"])
-    shape = [int(each) for each in str(value["shape"]).split(",")] if "shape" in value else [len(numbers)]
-    # a number that is none is not a number; as JSON has it, it is null
-    return np.where(np.isnan(numbers), None, numbers.astype(object)).reshape(shape).tolist()
 
 
 def downloads(screen: Screen) -> set[str]:
