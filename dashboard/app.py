@@ -29,6 +29,7 @@ STYLE = """
 .stPlotlyChart :is(.xaxislayer-above, .yaxislayer-above, .infolayer) text, .stPlotlyChart .bartext-outside {
     fill: currentColor !important; fill-opacity: 0.8 !important;
 }
+.stPlotlyChart .spikeline {stroke: currentColor !important; stroke-width: 1px !important; stroke-opacity: 0.5;}
 .stPlotlyChart :is(.gridlayer, .zerolinelayer) path {stroke: currentColor !important; stroke-opacity: 0.15 !important;}
 </style>
 """

@@ -33,13 +33,13 @@ MOST_TICKS = 8
 # More cells in a row than these are too narrow for a text.
 MOST_TEXTS = 14
 # Width of a letter: of short names the margin is reckoned.
-LETTER = 7
+LETTER = 6
 MARGIN = {"l": 48, "r": 8, "t": 8, "b": 44, "pad": 4}
 UNIT_WIDTH = 20
 FONT = {"family": '"Source Sans", sans-serif', "size": 12}
 NO_COLOR = "rgba(0,0,0,0)"
 # of a figure, never of the page: read on both its colours
-HOVER = {"bgcolor": "#31333F", "bordercolor": "#808495", "font": {"color": "#FAFAFA"}}
+HOVER = {"bgcolor": "#31333F", "bordercolor": "#808495", "font": FONT | {"color": "#FAFAFA"}}
 
 
 def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> Figure:
