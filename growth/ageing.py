@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -67,7 +68,18 @@ class Reader:
     feeds: tuple[str, ...]
 
 
-def age(warehouse: Warehouse, say: Callable[[str], None], contracts: Mapping[str, Contract] | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Loads of a feed that should have left raw, and what kept them."""
+
+    feed: str
+    load_count: int
+    reason: str
+
+
+def age(
+    warehouse: Warehouse, say: Callable[[str], None], contracts: Mapping[str, Contract] | None = None
+) -> list[Stay]:
     """Move old loads out of raw, as the contracts say; to be called when models and marts are built and published.
 
     Whatever keeps a load from leaving is said, and no reason to fail: it is still in raw, and goes another time.
@@ -76,28 +88,31 @@ def age(warehouse: Warehouse, say: Callable[[str], None], contracts: Mapping[str
         warehouse: where.
         say: told what is done.
         contracts: None: those of the feeds folder.
+
+    Returns:
+        The feeds that kept loads which should have left.
+
+    Raises:
+        psycopg.Error: the warehouse cannot be asked.
     """
     contracts = load_contracts(feeds_folder()) if contracts is None else contracts
     conninfo, folder = warehouse.conninfo("ingest"), cold_folder()
+    stays = []
     with cold.alone(conninfo):
-        cold.sweep(conninfo, folder)
+        _sweep(conninfo, folder, say)
         if not any(contract.raw_days for contract in contracts.values()):
-            return
+            return []
         nodes = _nodes()
         needed = _needed(warehouse, [*_gates(contracts), *_models(nodes)])
         if needed is None or not nodes:
-            return
+            return []
         for contract in contracts.values():
             if contract.raw_days is None:
                 continue
-            if whole := _whole_readers(nodes, contract.feed):
-                say(f"{contract.feed}: its rows stay in raw, since each build of {', '.join(whole)} reads all of them")
-                continue
-            try:
-                _age_feed(warehouse, contract, needed, say)
-            except (IngestError, OSError, psycopg.OperationalError) as error:
-                say(f"{contract.feed}: old rows stay in raw: {error}")
-        cold.sweep(conninfo, folder)
+            whole = _whole_readers(nodes, contract.feed)
+            stays.append(_age_feed(warehouse, contract, needed, whole, say))
+        _sweep(conninfo, folder, say)
+    return [stay for stay in stays if stay]
 
 
 def bring_back(
@@ -163,24 +178,48 @@ def thaw(
     return total
 
 
-def _age_feed(warehouse: Warehouse, contract: Contract, needed: Collection[int], say: Callable[[str], None]) -> None:
-    conninfo = warehouse.conninfo("ingest")
+def _age_feed(
+    warehouse: Warehouse,
+    contract: Contract,
+    needed: Collection[int],
+    whole_readers: Sequence[str],
+    say: Callable[[str], None],
+) -> Stay | None:
+    conninfo, feed, done = warehouse.conninfo("ingest"), contract.feed, 0
     assert contract.raw_days is not None
-    with psycopg.connect(conninfo) as conn:
-        old = [load for load in cold.old_loads(conn, contract.feed, contract.raw_days) if load not in needed]
+    old: list[int] = []
     aged: list[cold.ColdLoad] = []
     try:
-        for number, load_id in enumerate(old):
-            if (load := cold.age(conninfo, contract, load_id, cold_folder())) is not None:
-                aged.append(load)
-            if number % 100 == 99:
-                say(f"{contract.feed}: {number + 1} of {len(old)} old loads are looked at")
-    finally:
-        if aged:
-            gone = sum(load.row_count for load in aged)
-            days = f"{min(load.first_date for load in aged)} to {max(load.last_date for load in aged)}"
-            say(f"{contract.feed}: {gone:,} rows of {days}, {len(aged)} loads, left raw for {cold_folder()}")
-            cold.vacuum(conninfo, contract, gone)
+        with psycopg.connect(conninfo) as conn:
+            old = [load for load in cold.old_loads(conn, feed, contract.raw_days) if load not in needed]
+        if whole_readers:
+            reason = f"each build of {', '.join(whole_readers)} reads all of them"
+            say(f"{feed}: its rows stay in raw, since {reason}")
+            return Stay(feed, len(old), reason) if old else None
+        try:
+            for load_id in old:
+                if (load := cold.age(conninfo, contract, load_id, cold_folder())) is not None:
+                    aged.append(load)
+                done += 1
+                if done % 100 == 0:
+                    say(f"{feed}: {done} of {len(old)} old loads are looked at")
+        finally:
+            if aged:
+                gone = sum(load.row_count for load in aged)
+                days = f"{min(load.first_date for load in aged)} to {max(load.last_date for load in aged)}"
+                say(f"{feed}: {gone:,} rows of {days}, {len(aged)} loads, left raw for {cold_folder()}")
+                cold.vacuum(conninfo, contract, gone)
+    except (IngestError, OSError, psycopg.Error) as error:
+        say(f"{feed}: old rows stay in raw: {error}")
+        return Stay(feed, len(old) - done, str(error).partition("\n")[0])
+    return None
+
+
+def _sweep(conninfo: str, folder: Path, say: Callable[[str], None]) -> None:
+    try:
+        cold.sweep(conninfo, folder)
+    except OSError as error:
+        say(f"files of no use stay in {folder}: {error}")
 
 
 def _needed(warehouse: Warehouse, readers: Sequence[Reader]) -> set[int] | None:

@@ -68,7 +68,7 @@ create index if not exists gate_results_checked_at on mart.gate_results (checked
 comment on table mart.gate_results is 'One row per run, gate and check: what the newest try found.';
 comment on column mart.gate_results.run_id is 'Run that the gate belongs to.';
 comment on column mart.gate_results.gate is
-'Layer whose gate it is: raw, staging, dwh or mart; or freshness, which stops nothing.';
+'Layer whose gate it is: raw, staging, dwh or mart; or freshness or ageing, which stop nothing.';
 comment on column mart.gate_results.check_name is 'Name of the check, as docs/data-quality.md lists it.';
 comment on column mart.gate_results.kind is 'What sort of check it is, such as not_null; singular for one of its own.';
 comment on column mart.gate_results.tag is 'critical, warning or freshness.';

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from growth import packages, table
+from growth import old_rows, packages, table
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder
 from ingest.contract import load_contracts
 from ingest.landing import ARCHIVE_FOLDER
@@ -63,11 +63,12 @@ def report(warehouse: Warehouse) -> list[str]:
             if feed not in contracts
         ]
         refusals = refused_files(conn)
-        begun = _begun_erasures(conn)
+        unfinished = [*_begun_erasures(conn), *old_rows.standing(conn)]
     refused = [f"REFUSED {path}: {error}" for path, error in refusals.items()]
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
-    return [*table.render(HEADERS, rows).splitlines(), *refused, *begun, last_publication(warehouse), about_elementary]
+    feeds = table.render(HEADERS, rows).splitlines()
+    return [*feeds, *refused, *unfinished, last_publication(warehouse), about_elementary]
 
 
 def _begun_erasures(conn: psycopg.Connection) -> list[str]:

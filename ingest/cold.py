@@ -305,9 +305,13 @@ def _write(
         os.fsync(file.fileno())
     for folder in (target.parent, target.parent.parent):
         sync(folder)
-    with gzip.open(target, "rb") as file_again:
-        if hashlib.file_digest(cast(io.BufferedReader, file_again), "sha256").digest() != content.digest():
-            raise ColdFileBroken(f"{target} does not read as it was written: nothing was deleted")
+    try:
+        with gzip.open(target, "rb") as file_again:
+            is_whole = hashlib.file_digest(cast(io.BufferedReader, file_again), "sha256").digest() == content.digest()
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        is_whole = False
+    if not is_whole:
+        raise ColdFileBroken(f"{target} does not read as it was written: nothing was deleted")
     return counts, _sha256(target)
 
 

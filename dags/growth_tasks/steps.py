@@ -170,18 +170,19 @@ def publish_marts() -> dict[str, int]:
 
     Afterwards raw is rid of what no model waits for any more.
     """
-    from growth import ageing
+    from growth import old_rows
     from growth.cleanup import forget_removed_rows
     from growth.dbt import mart_names
     from growth.publish import publish
     from growth.status import silent_domains
 
-    publication = publish(warehouse(), get_current_context()["run_id"], mart_names(_domains()))
+    run_id = get_current_context()["run_id"]
+    publication = publish(warehouse(), run_id, mart_names(_domains()))
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
     log.info("rows changed: %s", publication.changed_counts)
     log.info("domains without data: %s", ", ".join(silent_domains(warehouse())) or "none")
     forget_removed_rows(warehouse())
-    ageing.age(warehouse(), log.info)
+    old_rows.leave(warehouse(), run_id, log.info)
     return publication.row_counts
 
 

@@ -31,6 +31,7 @@ OUR_NAMES = frozenset(
         "data_type",
         "found_type",
         "difference",
+        "why_in_raw",
     }
 )
 

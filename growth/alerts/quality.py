@@ -15,6 +15,7 @@ from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
 from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
+from growth.old_rows import AGEING
 from growth.settings import Warehouse, feeds_folder
 from ingest.contract import load_contracts
 from ingest.errors import WarehouseUnreachable
@@ -91,7 +92,7 @@ def _checks(warehouse: Warehouse, found: Iterable[tuple[str, str, int | None, st
     for name, gate, row_count, kept_in in found:
         # read only now: a broken contract may be what another alert is about
         contracts = contracts or list(load_contracts(feeds_folder()).values())
-        shown_gate = gate if gate == FRESHNESS else f"gate_{gate}"
+        shown_gate = gate if gate in (FRESHNESS, AGEING) else f"gate_{gate}"
         examples = first_examples(warehouse, kept_in, contracts)
         checks.append(FailedCheck(name, shown_gate, row_count, kept_in, examples))
     return checks

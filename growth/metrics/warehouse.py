@@ -12,10 +12,10 @@ FEEDS = Facts(
     "growth_feed",
     ("feed",),
     {
-        "files": "Files whose rows are in raw.",
-        "records": "Records in raw.",
+        "files": "Files that are loaded; their rows are in raw, or left it as old ones.",
+        "records": "Records of these files that were loaded.",
         "quarantined_records": "Records in quarantine.",
-        "bytes": "Size of the files whose rows are in raw, as they were delivered.",
+        "bytes": "Size of these files, as they were delivered.",
         "refused_files": "Files refused since the last publication and not loaded since.",
         "last_load_timestamp_seconds": "When a file was loaded last.",
         "last_load_duration_seconds": "How long the newest run that loaded files took for them, added up.",
@@ -99,7 +99,7 @@ GATES = Facts(
 GATE_CHECKS = Facts(
     "growth_gate",
     ("gate", "status"),
-    {"checks": "Checks of the gate by what its last run found; freshness stands for a gate that stops nothing."},
+    {"checks": "Checks of the gate by what its last run found; freshness and ageing stop nothing."},
     f"""
     {RECENT_RESULTS}
     select gate, statuses.status, count(check_name) as checks

@@ -13,7 +13,18 @@ import psycopg
 import pytest
 from support import monitoring, sharing
 from support.browser import Reader, chromium
-from support.compose import DAG, KILL_ALL, OWNER, ROOT, Stack, marts, random_secrets, wait_for
+from support.compose import (
+    DAG,
+    KILL_ALL,
+    OWNER,
+    ROOT,
+    Stack,
+    let_old_rows_leave,
+    marts,
+    old_files,
+    random_secrets,
+    wait_for,
+)
 from support.documents import commands
 
 AIRFLOW = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
@@ -96,11 +107,20 @@ def test_services_run_without_root_and_are_reached_from_this_machine_only(stack:
         assert bool(bindings) == (service in ("warehouse", "airflow-apiserver"))
 
 
-def test_a_triggered_run_succeeds(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
+def test_a_triggered_run_succeeds_and_rows_that_are_old_by_the_contract_leave_raw(
+    stack: Stack, first_run: str, tell: Callable[[str], None]
+) -> None:
+    """They come back in test_compose_celery, for a file of such days."""
     before = marts(stack)
+    let_old_rows_leave(stack, days=30)
     seconds = stack.finish(stack.trigger())
     tell(f"triggered run finished in {seconds:.0f} s")
     assert marts(stack) == before
+    left = old_files(stack)
+    with stack.connect("growth") as conn:
+        loaded = conn.execute("select source_file from raw._loads where feed = 'sessions' order by 1").fetchall()
+    assert 0 < len(left) < len(loaded)
+    assert left == [name for (name,) in loaded[: len(left)]], "the oldest ones"
 
 
 def test_analyst_reads_the_marts_from_the_host(stack: Stack, first_run: str) -> None:

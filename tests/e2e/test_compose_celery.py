@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.compose import DAG, DOCKER, KILL_ALL, Stack, marts, random_secrets, wait_for
+from support.compose import DAG, DOCKER, KILL_ALL, Stack, let_old_rows_leave, marts, old_files, random_secrets, wait_for
 
 from growth.preflight import DEFAULTS
 
@@ -81,8 +81,11 @@ def test_killed_and_stopped_workers_change_nothing(workers: Stack, tell: Callabl
     tell(f"stack with two workers healthy in {workers.up():.0f} s")
     forgotten = "delete from connection where conn_id = 'warehouse'"
     workers.compose("exec", "-T", "airflow-db", "psql", "-U", "airflow", "-c", forgotten)
-    # copies of rows count once, so the marts stay as they are while every layer of the domain has work
-    landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[-1]
+    # copies of rows count once, so the marts stay as they are while every layer of the domain has work; the rows of
+    # these days left raw
+    let_old_rows_leave(workers, days=30)
+    left = old_files(workers)
+    landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[0]
     shutil.copy2(landed, landed.with_name("again.csv"))
 
     with held(workers, "raw.sessions"):
@@ -106,8 +109,12 @@ def test_killed_and_stopped_workers_change_nothing(workers: Stack, tell: Callabl
     hosts = {task["hostname"] for task in instances if task["hostname"]} | {first, second}
     assert hosts == {container["Config"]["Hostname"] for container in containers(workers, "airflow-worker")}
     assert len(hosts) == 2
-    log = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances/run_dwh/logs/1"
-    assert "fct_sessions" in json.dumps(workers.api("GET", log)), "the log of the try that was killed"
+    logs = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances"
+    said = json.dumps(workers.api("GET", f"{logs}/run_dwh/logs/1"))
+    assert "fct_sessions" in said, "the log of the try that was killed"
+    said = json.dumps(workers.api("GET", f"{logs}/gate_raw/logs/1"))
+    assert ("sessions: bringing back" in said) == (f"sessions/{landed.name}" in left)
+    assert {"sessions/again.csv", *left} <= set(old_files(workers)), "and at its end they left again"
 
 
 def test_flower_asks_for_a_login(workers: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,16 @@ def bench(warehouse: Warehouse, tmp_path: Path) -> LoadBench:
     landing = tmp_path / "landing"
     landing.mkdir()
     return LoadBench(warehouse, landing, contracts)
+
+
+@pytest.fixture
+def feeds_that_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contracts of which rows of sessions leave raw after four days."""
+    folder = tmp_path / "feeds"
+    shutil.copytree(feeds_folder(), folder)
+    contract = folder / "acquisition" / "sessions.yml"
+    contract.write_text(contract.read_text().replace("key: ", "retention: {raw_days: 4}\nkey: ", 1))
+    monkeypatch.setenv("GROWTH_FEEDS", str(folder))
 
 
 @pytest.fixture

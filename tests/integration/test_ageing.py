@@ -7,21 +7,27 @@ who was erased: test_erase.py.
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 from support.pipeline import MARTS, Pipeline
+from support.receivers import Hook
 from support.steady import START
 
-from growth import ageing, dbt
+from growth import ageing, dbt, old_rows
+from growth.alerts import quality
 from growth.backup import take
 from growth.backup.errors import BackupFailed
 from growth.backup.restore import Wanted, restore
 from growth.cli import cli
 from growth.gate_results import run_gate
+from growth.metrics.facts import read
+from growth.metrics.warehouse import FEEDS
 from growth.settings import cold_folder, feeds_folder
 from ingest import cold
 from ingest.contract import load_contracts
@@ -196,17 +202,9 @@ def test_a_backup_takes_the_files_along(bench, files: Path, tmp_path: Path) -> N
     assert bench.rows(ALL) == before
 
 
-@pytest.fixture
-def feeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contracts of which rows of sessions leave raw after four days."""
-    folder = tmp_path / "feeds"
-    shutil.copytree(feeds_folder(), folder)
-    contract = folder / "acquisition" / "sessions.yml"
-    contract.write_text(contract.read_text().replace("key: ", "retention: {raw_days: 4}\nkey: ", 1))
-    monkeypatch.setenv("GROWTH_FEEDS", str(folder))
-
-
-def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_brings_back_what_it_needs(
+    feeds_that_age: None, pipeline: Pipeline, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in pipeline.warehouse.environment().items():
         monkeypatch.setenv(name, value)
     said: list[str] = []
@@ -244,6 +242,8 @@ def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkey
     assert header.split(" | ")[-1].strip() == "cold"
     [sessions] = [line for line in lines if line.startswith("sessions ")]
     assert sessions.split(" | ")[3].strip() == "36", "the ledger counts what left as loaded"
+    metrics = {each.name: each for each in read(pipeline.warehouse.conninfo("analyst"), [FEEDS])}
+    assert [each.value for each in metrics["growth_feed_records"].samples] == [36], "and so do metrics"
     ageing.age(pipeline.warehouse, said.append)
     assert len(said) == 1, "there is nothing more to do"
     extracts = {feed for feed, contract in load_contracts(feeds_folder()).items() if contract.has_extract_date}
@@ -261,14 +261,25 @@ def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkey
     assert "Rows that fct_sessions reads left raw for files: growth thaw sessions" in built.failures[0].message
     assert marts() == before
     lost.rename(path)
-    run()
-    assert said == [f"sessions: 5 rows of 2024-01-02 to 2024-01-02, 2 loads, left raw for {cold_folder()}"]
-    assert facts() == [1, 3, 3, 4, 5, 6, 7, 8], "copies collapse with those that were away"
+
+    # and while the models are about to be built, a file of another such day is loaded
+    def load_more(*arguments: Any, **options: Any) -> None:
+        brings_back(*arguments, **options)
+        if "full_refresh" in options and not (pipeline.landing / "sessions" / "later.csv").exists():
+            land(0, "later.csv", 2)
+            pipeline.load("sessions")
+
+    brings_back = ageing.bring_back
+    with monkeypatch.context() as patch:
+        patch.setattr(ageing, "bring_back", load_more)
+        run()
+    assert said == [f"sessions: 8 rows of 2024-01-01 to 2024-01-02, 4 loads, left raw for {cold_folder()}"]
+    assert facts() == [2, 3, 3, 4, 5, 6, 7, 8], "copies collapse with those that were away"
 
     # built from nothing without asking, and asking
     built = dbt.invoke(["run", "--quiet", "--full-refresh", "--select", "fct_sessions"], pipeline.warehouse)
     assert not built.succeeded
-    assert facts() == [1, 3, 3, 4, 5, 6, 7, 8]
+    assert facts() == [2, 3, 3, 4, 5, 6, 7, 8]
     before = marts()
     built = dbt.run_layer("dwh", pipeline.warehouse, domains=["acquisition"], full_refresh=True)
     assert built.succeeded, built.reason
@@ -277,23 +288,48 @@ def test_a_run_brings_back_what_it_needs(feeds: None, pipeline: Pipeline, monkey
     def full(*_: object) -> None:
         raise psycopg.errors.DiskFull("no space left on device")
 
-    with monkeypatch.context() as patch:  # a published run is no failed one for that
+    # a published run is no failed one because rows cannot leave; people hear of it until they can
+    def tell() -> list[str]:
+        hook.received.clear()
+        found = quality.tell_warnings(pipeline.warehouse, "morning")
+        assert [check.gate for check in found if check.name == old_rows.CHECK] in ([], ["ageing"])
+        return [line.strip() for sent in hook.received for line in sent["text"].splitlines() if "why_in_raw" in line]
+
+    def shown() -> list[str]:
+        lines = CliRunner().invoke(cli, ["status"]).output.splitlines()
+        return [line for line in lines if line.startswith("Old rows")]
+
+    with monkeypatch.context() as patch:
         patch.setattr(cold, "_write", full)
-        ageing.age(pipeline.warehouse, said.append)
+        old_rows.leave(pipeline.warehouse, "one", said.append)
     assert said[-1] == "sessions: old rows stay in raw: warehouse: no space left on device"
+    assert tell() == ["feed sessions, load_count 5, why_in_raw warehouse: no space left on device"]
+    assert shown() == ["Old rows of sessions stay in raw: warehouse: no space left on device"]
+    shutil.rmtree(cold_folder() / "sessions")
+    (cold_folder() / "sessions").touch()
+    old_rows.leave(pipeline.warehouse, "two", said.append)
+    assert tell() == [], "it was told"
+    assert "File exists" in shown()[0]
     assert len(in_raw()) == 8
-    ageing.age(pipeline.warehouse, said.append)
+    (cold_folder() / "sessions").unlink()
+    old_rows.leave(pipeline.warehouse, "three", said.append)
+    assert (tell(), shown(), len(in_raw())) == ([], [], 5)
+    told = "select count(*) from dwh._alerts where cause = 'old_rows_leave_raw'"
+    assert pipeline.query(told) == [(0,)], "should it come back, that is news"
+    nowhere = replace(pipeline.warehouse, port=1)
+    old_rows.leave(nowhere, "four", said.append)
+    assert "old rows stay in raw" in said[-2]
 
     # a file that is lost for good: its load is taken for unloaded, and what it brought is landed again
     file_of("sessions/0.csv").unlink()
     given_up = CliRunner().invoke(cli, ["thaw", "--give-up"])
     assert (given_up.exit_code, given_up.stdout) == (0, "sessions/0.csv\n"), given_up.output
     thawed = CliRunner().invoke(cli, ["thaw", "sessions"])
-    assert (thawed.exit_code, in_raw()) == (0, [5, 3, 4, 5, 6, 7, 8]), thawed.output
+    assert (thawed.exit_code, in_raw()) == (0, [2, 5, 3, 4, 5, 6, 7, 8]), thawed.output
     assert pipeline.query("select path from raw._cold_files") == [], "nor is a file left"
     assert "All rows are in raw." in CliRunner().invoke(cli, ["thaw"]).output
     assert "loaded" in {result.status for result in pipeline.load("sessions")}
-    assert len(in_raw()) == 8
+    assert in_raw() == [3, 5, 3, 4, 5, 6, 7, 8]
 
 
 BY_DAY = "group by cast(time_started at time zone 'UTC' as date) order by min(time_started)"

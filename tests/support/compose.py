@@ -39,6 +39,10 @@ MARTS = {
     "channel_conversion": "select * from mart.channel_conversion order by 1",
     "acquisition_daily": "select * from mart.acquisition_daily order by 1, 2",
 }
+OLD_FILES = """
+select source_file, path, (select count(*) from raw.sessions where _load_id = load_id)
+from raw._cold_files inner join raw._loads using (load_id) where aged_at is not null
+"""
 # all but pid 1, which a signal from inside does not reach, and this process; pid 1 then ends by itself
 KILL_ALL = """
 import os, signal
@@ -267,6 +271,25 @@ def marts(stack: Stack) -> dict[str, list[str]]:
     """What is published, row by row."""
     with stack.connect("analyst") as conn:
         return {name: [str(row) for row in conn.execute(query.encode())] for name, query in MARTS.items()}
+
+
+def let_old_rows_leave(stack: Stack, days: int) -> None:
+    """Edit the contract of sessions as docs/feeds.md says: the next run moves what is older out of raw."""
+    contract = stack.folder / "ingest" / "feeds" / "acquisition" / "sessions.yml"
+    text = contract.read_text()
+    if "raw_days" not in text:
+        contract.write_text(text.replace("key: ", f"retention: {{raw_days: {days}}}\nkey: ", 1))
+
+
+def old_files(stack: Stack) -> list[str]:
+    """Delivered files whose rows left raw; of each, and of nothing else, there is a file in the volume growth-state."""
+    with stack.connect("growth") as conn:
+        left = conn.execute(OLD_FILES).fetchall()
+    listed = ["airflow-scheduler", "find", "/var/lib/growth/cold", "-type", "f", "-printf", "%P\\n"]
+    kept = stack.compose("exec", "-T", *listed, check=False).stdout.split() if left else []
+    assert sorted(kept) == sorted(path for _, path, _ in left)
+    assert sum(in_raw for *_, in_raw in left) == 0
+    return sorted(source_file for source_file, *_ in left)
 
 
 def random_secrets() -> dict[str, str]:
