@@ -20,6 +20,8 @@ select
     active_user_count - lag(active_user_count) over (order by week_start) as active_change,
     new_user_count,
     new_user_count - lag(new_user_count) over (order by week_start) as new_change,
+    retained_user_count,
+    retained_user_count - lag(retained_user_count) over (order by week_start) as retained_change,
     resurrected_user_count,
     resurrected_user_count - lag(resurrected_user_count) over (order by week_start) as resurrected_change,
     churned_user_count,
