@@ -122,6 +122,7 @@ class EmbeddedPostgres:
         self.stop()
         if self.home.exists():
             with self._lock():
+                stop_all(_processes(self.data), signal.SIGQUIT, 5.0, signal.SIGKILL)  # one that starts names no pid yet
                 for folder in {server_folder(self.home), self.home / "postgres", SHARED_FOLDER / home_key(self.home)}:
                     shutil.rmtree(folder, ignore_errors=True)
                 (self.home / STATE_FILE).unlink(missing_ok=True)

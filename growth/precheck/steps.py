@@ -162,8 +162,7 @@ class _Check:
         return self._dbt("test", "--select", "test_type:unit", note="unit tests")
 
     def close(self) -> None:
-        if "_server" in self.__dict__:
-            EmbeddedPostgres(self._home).purge()
+        EmbeddedPostgres(self._home).purge()  # also one whose start was interrupted
 
     @cached_property
     def _contracts(self) -> dict[str, Contract]:

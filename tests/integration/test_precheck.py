@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 import pytest
 from support.compose import wait_for
 
+from embedded.place import SHARED_FOLDER, home_key
 from growth.settings import PROJECT_ROOT
 from ingest.contract import load_contracts
 from ingest.sources import write_sources
@@ -107,8 +109,13 @@ class Project:
     def assert_nothing_left(self) -> None:
         """Neither files nor processes."""
         assert list(self.scratch.iterdir()) == []
-        running = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
-        assert [command for command in running if str(self.scratch) in command] == []
+        assert serving([str(self.scratch)]) == []
+
+
+def serving(places: Collection[str]) -> list[str]:
+    """Commands of the processes that name one of the folders."""
+    running = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [command for command in running if any(place in command for place in places)]
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +180,13 @@ def test_what_is_wrong_is_told_with_its_place_and_what_to_do(project: Project) -
 def test_an_interrupted_check_leaves_nothing_behind(project: Project) -> None:
     process = project.start("--only", "build,lint")
     wait_for(lambda: list(project.scratch.glob("*/logs/postgres.log")), 60)
-    process.send_signal(signal.SIGTERM)
+    [home] = project.scratch.iterdir()
+    places = {str(home), str(SHARED_FOLDER / home_key(home))}  # as root the data lie outside of the home
+    wait_for(lambda: any("postgres -D" in command for command in serving(places)), 60)  # initdb came before
+    process.send_signal(signal.SIGTERM)  # while it makes roles and databases
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "Interrupted."
     project.assert_nothing_left()
+    assert serving(places) == []
+    assert [place for place in places if Path(place).exists()] == []
