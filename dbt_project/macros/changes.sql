@@ -65,6 +65,17 @@
     {% endif %}
 {% endmacro %}
 
+{#
+    The one column of a query, as a list. While a node is compiled, and again while it is built, each query is asked once:
+    many macros ask the same, and neither phase changes the answer before its last question.
+#}
+{% macro asked_once(query) %}
+    {%- set known = load_result('asked_once ' ~ query) -%}
+    {%- set table = known.table if known else run_query(query) -%}
+    {%- do store_result('asked_once ' ~ query, response='', agate_table=table) -%}
+    {%- do return(table.columns[0].values() | list) -%}
+{% endmacro %}
+
 {# Ids of the frozen loads of a feed that `this` has not consumed; none where it is built anew. #}
 {% macro pending_loads(feeds) %}
     {% do return(waiting_loads(feeds) if execute and this and is_incremental() else []) %}
@@ -80,7 +91,7 @@
             )
         order by loads.load_id
     {% endset %}
-    {% do return(run_query(query).columns[0].values() | list) %}
+    {% do return(asked_once(query)) %}
 {% endmacro %}
 
 {# The event days that pending loads of the feeds touched: a list of dates. #}
@@ -91,7 +102,7 @@
         select distinct event_date from raw._changed_days
         where feed in ('{{ feeds | join("', '") }}') and load_id in ({{ loads | join(', ') }}) order by event_date
     {%- endset -%}
-    {%- do return(run_query(query).columns[0].values() | list) -%}
+    {%- do return(asked_once(query)) -%}
 {% endmacro %}
 
 {# The same as date literals, for a filter on a day. #}
@@ -217,13 +228,13 @@
         {% do return('') %}
     {% endif %}
     {% set variable = config.meta_get('versioned_by_var') %}
-    {% do return(run_query(query).columns[0].values()[0] ~ (' ' ~ var(variable) if variable else '')) %}
+    {% do return(asked_once(query)[0] ~ (' ' ~ var(variable) if variable else '')) %}
 {% endmacro %}
 
 {# Whether what `this` depends on as a whole is another than at its last build. #}
 {% macro is_outdated() %}
     {% if not (execute and this and is_incremental()) %}{% do return(false) %}{% endif %}
     {% set query %}select version from {{ state('_model_versions') }} where model = '{{ this.name }}'{% endset %}
-    {% set versions = run_query(query).columns[0].values() %}
+    {% set versions = asked_once(query) %}
     {% do return(versions | length == 0 or versions[0] != current_version()) %}
 {% endmacro %}

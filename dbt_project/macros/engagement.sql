@@ -13,7 +13,7 @@
     {%- set query -%}
         select distinct event_date from {{ state('_moved_days') }} where load_id in ({{ loads | join(', ') }})
     {%- endset -%}
-    {%- do return(run_query(query).columns[0].values() | list) -%}
+    {%- do return(asked_once(query)) -%}
 {% endmacro %}
 
 {#
@@ -23,7 +23,7 @@
 {% macro days_to_rebuild() %}
     {%- set changed = pending_days(event_feeds()) -%}
     {%- if not changed -%}{%- do return([]) -%}{%- endif -%}
-    {%- set last = run_query('select ' ~ config.meta_get('last_day') ~ ' from ' ~ this).columns[0].values()[0] -%}
+    {%- set last = asked_once('select ' ~ config.meta_get('last_day') ~ ' from ' ~ this)[0] -%}
     {%- do return(changed + moved_days() + ([last] if last else [])) -%}
 {% endmacro %}
 
@@ -179,7 +179,7 @@
         select max(newest_date) from {{ ref('int_engagement__periods') }}
         union select max(as_of_date) from {{ this }}
     {%- endset -%}
-    {%- set ends = run_query(query).columns[0].values() | reject('none') | list -%}
+    {%- set ends = asked_once(query) | reject('none') | list -%}
     {%- do return(pending_days(event_feeds()) + ends) -%}
 {% endmacro %}
 
@@ -209,7 +209,7 @@
     {%- set query -%}
         select max(extract_date) from ({{ extract_dates(feed) }}) as dates where extract_date < date '{{ days[0] }}'
     {%- endset -%}
-    {%- do return(run_query(query).columns[0].values()[0]) -%}
+    {%- do return(asked_once(query)[0]) -%}
 {% endmacro %}
 
 {# The same as a literal: from here on extracts are replayed. From the beginning, or never where nothing is pending. #}

@@ -36,15 +36,25 @@
     from {{ ref('int_engagement__slices') }}
 {% endmacro %}
 
-{# The keys of those columns, null for the others; whole sums under their own names; whether one of several is true. #}
-{% macro keys_or_null(columns) -%}
+{# A user's key of a column, null for one who has several: the table has the least and the greatest. #}
+{% macro only_key(table, column) -%}
+    case when {{ table }}.least_{{ column }}_key = {{ table }}.greatest_{{ column }}_key
+        then {{ table }}.least_{{ column }}_key end
+{%- endmacro %}
+
+{#
+    The keys of those columns, null for the others; of the columns `ones`, that of a user who has one. Whole sums under
+    their own names.
+#}
+{% macro keys_or_null(columns, ones=[]) -%}
     {%- for key in slice_keys() -%}
-        {{ key if key in slice_keys(columns) else 'cast(null as integer) as ' ~ key }}{{ ', ' if not loop.last }}
+        {%- if key in slice_keys(columns) -%}{{ key }}
+        {%- elif key in slice_keys(ones) -%}only_{{ key }} as {{ key }}
+        {%- else -%}cast(null as integer) as {{ key }}
+        {%- endif -%}
+        {{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 {% macro sums_of(figures) -%}
     {%- for figure in figures -%}cast(sum({{ figure }}) as bigint) as {{ figure }}{{ ', ' if not loop.last }}{%- endfor -%}
-{%- endmacro %}
-{% macro any_of(prefix, columns) -%}
-    ({%- for column in columns -%}{{ prefix ~ column }}{{ ' or ' if not loop.last }}{%- endfor -%})
 {%- endmacro %}

@@ -10,6 +10,7 @@
 -- their days put together country by country.
 {% set days = pending_days(event_feeds()) %}
 {% set columns = ['country', 'platform', 'category'] %}
+{% set kinds = slice_kinds() %}
 {% set keys = slice_keys() | join(', ') %}
 {% set scopes = {'total': [], 'product': ['product']} %}
 {% set figures = ['this_month'] %}
@@ -90,10 +91,10 @@ total_users as (
 {% for scope, within in scopes.items() %}
     {{ scope }}_various as (
         select
-            windows.*,
-            sums.least_country_key < sums.greatest_country_key as has_several_country,
-            sums.least_platform_key < sums.greatest_platform_key as has_several_platform,
-            sums.least_category_key < sums.greatest_category_key as has_several_category
+            {% for column in columns %}
+                {{ only_key('sums', column) }} as only_{{ column }}_key,
+            {% endfor %}
+            windows.*
         from windows
         inner join {{ scope }}_users as sums
             on
@@ -107,31 +108,36 @@ total_users as (
     ),
 
 {% endfor %}
--- kind 0: a key is null where users have several, who count in no slice of that column; they are put together by kind
+-- kind 0: a key is null where users have several, who count in no slice of that column; they are put together by kind.
+-- What is put together by the last column of a kind has the key of its first one, too, where a user has one of that: so
+-- a kind itself is left with the users of several of its first column, and of countries few have several.
 counted as (
     {% for scope, within in scopes.items() %}
         select
             '{{ scope }}' as counted_in,
             0 as kind_number,
-            month_start,
-            {{ 'product_key' if within else 'cast(null as integer) as product_key' }},
+            sums.month_start,
+            {{ 'sums.product_key' if within else 'cast(null as integer) as product_key' }},
             {% for column in columns %}
-                case when least_{{ column }}_key = greatest_{{ column }}_key then least_{{ column }}_key end
-                    as {{ column }}_key,
+                {{ only_key('sums', column) }} as {{ column }}_key,
             {% endfor %}
-            day_bits
-        from {{ scope }}_users
-        {% for kind in slice_kinds() if kind %}
+            sums.day_bits
+        from {{ scope }}_users as sums
+        {% for kind in kinds if kind %}
+            {% set firsts = [] %}
+            {% for longer in kinds if longer[1:] == kind %}{% do firsts.append(longer[0]) %}{% endfor %}
             union all
             select
                 '{{ scope }}' as counted_in,
                 {{ loop.index }} as kind_number,
                 month_start,
-                {{ keys_or_null(within + kind) }},
+                {{ keys_or_null(within + kind, firsts) }},
                 bit_or(day_bits) as day_bits
             from {{ scope }}_various
-            where {{ any_of('has_several_', kind) }}
-            group by month_start, user_key, {{ slice_keys(within + kind) | join(', ') }}
+            where only_{{ kind[0] }}_key is null
+            group by
+                month_start, user_key, {{ slice_keys(within + kind) | join(', ') }}
+                {%- for column in firsts %}, only_{{ column }}_key{% endfor %}
         {% endfor %}
         {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -165,7 +171,7 @@ tallies as (
 
 by_slice as (
     {% for scope, within in scopes.items() %}
-        {% for kind in slice_kinds() %}
+        {% for kind in kinds %}
             select
                 month_start,
                 {{ keys_or_null(within + kind) }},
@@ -173,7 +179,7 @@ by_slice as (
             from tallies
             where
                 counted_in = '{{ scope }}'
-                and kind_number in (0, {{ loop.index0 }})
+                and kind_number in ({{ [0, kinds.index(kind[1:]), loop.index0] | unique | join(', ') }})
                 {% for column in kind %}
                     and {{ column }}_key is not null
                 {% endfor %}

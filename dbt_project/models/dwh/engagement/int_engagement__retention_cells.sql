@@ -2,11 +2,12 @@
     materialized='incremental', incremental_strategy='rebuild_rows', on_schema_change='fail',
     meta={'feeds': ['events', 'app_events'], 'rebuilt': 'changed_cells'},
     indexes=[{'columns': ['period_type', 'period_start']}],
+    pre_hook='set local enable_sort = off',
 ) }}
 -- Grain: one row per cohort (week or month of the first event), later period of the same type with a user of it active,
 -- and product or country (the other is `all`).
 -- A changed day changes the cells of its own period; a first day that moved, whole cohorts. Users are counted by first
--- day, and days added up to weeks and months.
+-- day, and days added up to weeks and months: few rows, which the planner does not see; it would sort all windows.
 {% set moved = moved_days() %}
 with months as (
     {{ window_months() }}

@@ -2,12 +2,14 @@
     materialized='incremental', incremental_strategy='rebuild_user_windows', on_schema_change='fail',
     meta={'feeds': ['events', 'app_events']},
     indexes=[{'columns': ['month_start', 'user_key']}],
+    pre_hook='set local enable_mergejoin = off',
 ) }}
 -- Grain: one row per calendar month, user and track with an active day in the month or in the 31 days before it.
 -- window_bits are the days of both: bit 31 is the first day of the month, bit 30 the day before it. What looks back by
 -- at most a month (a day before, a week, windows of 30 days) is arithmetic on the bits of one row: no user-day is
 -- sorted or joined. Tracks are all activity, that of one product, that of one country; a user whose row has one product
 -- has none for it beside (only_product_key), likewise for countries. rebuild_user_windows builds changed users anew.
+-- The planner takes the users with several products for few of a handful, and would sort all windows to find theirs.
 {% set changed = pending_days(event_feeds()) %}
 with slices as (
     {{ slices_by_key() }}
