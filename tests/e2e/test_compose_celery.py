@@ -1,9 +1,14 @@
-"""The stack of test_compose on workers, with its secrets in files and its connection in a secrets backend."""
+"""The stack of test_compose on workers, with its secrets in files and its connection in a secrets backend.
+
+One of the workers is that of another machine, as docs/workers.md has it: another Compose project from another checkout,
+on a network of its own. The two have the landing folder in common, and reach one another by published ports only.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,12 +20,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.compose import DAG, DOCKER, KILL_ALL, Stack, let_old_rows_leave, marts, old_files, random_secrets, wait_for
+from support.compose import (
+    DAG,
+    DOCKER,
+    KILL_ALL,
+    Stack,
+    compose_stack,
+    let_old_rows_leave,
+    marts,
+    old_files,
+    random_secrets,
+    wait_for,
+)
+from support.workers import overrides, run_as_shown, settings
 
 from growth.preflight import DEFAULTS
 
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
 
+OVERRIDE = "docker-compose.override.yml"
 BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 WAIT = """
 create or replace function public.wait_here() returns trigger language plpgsql as
@@ -38,8 +56,21 @@ services:
 
 
 @pytest.fixture(scope="module")
-def workers(stack: Stack, first_run: str, tell: Callable[[str], None]) -> Iterator[Stack]:
-    """The stack with two workers and Flower; nothing of it is left behind."""
+def addresses(docker_engine: None) -> Iterator[tuple[str, str]]:
+    """Addresses of the first machine and of the other one: of two bridges of this machine that connect nothing."""
+    names = [f"growth-{name}-{os.getpid()}" for name in ("first", "other")]
+    try:
+        docker("network", "create", names[0])
+        docker("network", "create", names[1])
+        first, other = json.loads(docker("network", "inspect", *names))
+        yield first["IPAM"]["Config"][0]["Gateway"], other["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        subprocess.run([DOCKER, "network", "rm", *names], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def workers(stack: Stack, first_run: str, addresses: tuple[str, str]) -> Iterator[Stack]:
+    """The stack with two workers and Flower, open to the other machine; nothing of it is left behind."""
     values = random_secrets() | {name: value for name, value in stack.variables.items() if name in DEFAULTS}
     folder = stack.folder / "secrets"
     folder.mkdir()
@@ -53,9 +84,14 @@ def workers(stack: Stack, first_run: str, tell: Callable[[str], None]) -> Iterat
     login = {"login": "transform", "password": values["WAREHOUSE_TRANSFORM_PASSWORD"], "extra": passwords}
     (folder / "connections.json").write_text(json.dumps({"warehouse": connection | login}))
     (stack.folder / "connections.yml").write_text(CONNECTION_FILE)
-    files = ("docker-compose.yml", "docker-compose.secrets.yml", "connections.yml")
+    (stack.folder / OVERRIDE).write_text(overrides(*addresses)[0])
+    opened = dict(line.split("=") for line in settings(addresses[0]).splitlines())
+    stack.address, stack.airflow_port = opened["BIND_ADDRESS"], int(opened["AIRFLOW_PORT"])
+    stack.warehouse_port = int(opened["WAREHOUSE_PORT"])
+    files = ("docker-compose.yml", "docker-compose.secrets.yml", "connections.yml", OVERRIDE)
     stack.set(
         **values,
+        **opened,
         AIRFLOW_EXECUTOR="CeleryExecutor",
         AIRFLOW_SECRETS_BACKEND=BACKEND,
         AIRFLOW_SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": "/run/secrets/connections.json"}),
@@ -66,6 +102,19 @@ def workers(stack: Stack, first_run: str, tell: Callable[[str], None]) -> Iterat
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def other(workers: Stack, addresses: tuple[str, str]) -> Iterator[Stack]:
+    """The other machine, which is not started yet."""
+    let_old_rows_leave(workers, days=30)  # contracts are the same everywhere
+    folder = workers.folder.with_name("other")
+    shutil.copytree(workers.folder, folder, ignore=shutil.ignore_patterns("landing"))
+    (folder / OVERRIDE).write_text(overrides(*addresses)[1])
+    own = {"COMPOSE_PROFILES": "celery", "WORKERS": "1", "WORKER_QUEUES": "load"}
+    landing = {"GROWTH_LANDING": str(workers.folder / "landing")}
+    with compose_stack(folder, "other", **workers.variables | own | landing) as machine:
+        yield machine
+
+
 def test_without_the_profile_nothing_starts(workers: Stack) -> None:
     workers.set(COMPOSE_PROFILES="")
     asked = workers.compose("run", "--rm", "--no-deps", "preflight", check=False)
@@ -73,26 +122,28 @@ def test_without_the_profile_nothing_starts(workers: Stack) -> None:
     assert "but the profile celery is off" in asked.stdout
 
 
-def test_killed_and_stopped_workers_change_nothing(workers: Stack, tell: Callable[[str], None]) -> None:
-    """One worker dies in the middle of a load, and one in the middle of dwh; nobody lends a hand. One is stopped, and
-    ends its task."""
-    before = marts(workers)
-    workers.set(COMPOSE_PROFILES="celery,flower")
+def test_killed_and_stopped_workers_change_nothing(workers: Stack, other: Stack, tell: Callable[[str], None]) -> None:
+    """The worker of the other machine dies in the middle of a load, and one of the first in the middle of dwh; nobody
+    lends a hand. One is stopped, and ends its task."""
+    workers.set(COMPOSE_PROFILES="celery,flower", WORKER_QUEUES="dbt,default")
     tell(f"stack with two workers healthy in {workers.up():.0f} s")
+    before = marts(workers)
+    begin = time.monotonic()
+    run_as_shown(other, "--no-deps airflow-worker")
+    tell(f"worker of the other machine started in {time.monotonic() - begin:.0f} s")
     forgotten = "delete from connection where conn_id = 'warehouse'"
     workers.compose("exec", "-T", "airflow-db", "psql", "-U", "airflow", "-c", forgotten)
     # copies of rows count once, so the marts stay as they are while every layer of the domain has work; the rows of
     # these days left raw
-    let_old_rows_leave(workers, days=30)
     left = old_files(workers)
     landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[0]
     shutil.copy2(landed, landed.with_name("again.csv"))
 
     with held(workers, "raw.sessions"):
         run_id = workers.trigger(domains=["acquisition"])
-        first = kill_worker_that_waits(workers, run_id, "ingest", "load_feed")
+        first = kill_worker_that_waits(workers, run_id, "ingest", "load_feed", other)
     with held(workers, "dwh.fct_sessions"):
-        second = kill_worker_that_waits(workers, run_id, "transform", "run_dwh")
+        second = kill_worker_that_waits(workers, run_id, "transform", "run_dwh", workers)
         # the warehouse notices within ten seconds that nobody listens, and gives up the dead session's locks
         wait_for(lambda: not waits(workers, "transform"), 40)
     begin = time.monotonic()
@@ -103,17 +154,24 @@ def test_killed_and_stopped_workers_change_nothing(workers: Stack, tell: Callabl
     instances = workers.task_instances(run_id)
     tries = {task["task_id"]: task["try_number"] for task in instances if task["try_number"] > 1}
     assert tries == {"load_feed": 2, "run_dwh": 2}
-    assert {task["queue"] for task in instances if task["task_id"] == "load_feed"} == {"load"}
+    loads = [task for task in instances if task["task_id"] in ("select_feeds", "load_feed")]
+    assert {(task["queue"], task["hostname"]) for task in loads} == {("load", first)}
     assert {task["queue"] for task in instances if task["task_id"].startswith(("gate", "run"))} == {"dbt"}
     assert third in {task["hostname"] for task in instances if task["task_id"] == "gate_dwh"}
     hosts = {task["hostname"] for task in instances if task["hostname"]} | {first, second}
-    assert hosts == {container["Config"]["Hostname"] for container in containers(workers, "airflow-worker")}
-    assert len(hosts) == 2
+    here, there = (
+        {each["Config"]["Hostname"] for each in containers(machine, "airflow-worker")} for machine in (workers, other)
+    )
+    assert (hosts, len(here), there) == (here | there, 2, {first})
     logs = f"/dags/{DAG}/dagRuns/{run_id}/taskInstances"
     said = json.dumps(workers.api("GET", f"{logs}/run_dwh/logs/1"))
     assert "fct_sessions" in said, "the log of the try that was killed"
     said = json.dumps(workers.api("GET", f"{logs}/gate_raw/logs/1"))
     assert ("sessions: bringing back" in said) == (f"sessions/{landed.name}" in left)
+    line = f"run_id={run_id} task_id=load_feed feed=sessions"
+    [index] = [task["map_index"] for task in loads if task["try_number"] == 2]
+    assert line in json.dumps(workers.api("GET", f"{logs}/load_feed/logs/2?map_index={index}")), "asked of its worker"
+    assert workers.files_with([line], "/opt/airflow/logs") == []
     assert {"sessions/again.csv", *left} <= set(old_files(workers)), "and at its end they left again"
 
 
@@ -124,12 +182,12 @@ def test_flower_asks_for_a_login(workers: Stack) -> None:
     login = base64.b64encode(f"airflow:{workers.variables['AIRFLOW_PASSWORD']}".encode()).decode()
     request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
     with urllib.request.urlopen(request, timeout=20) as answer:
-        assert len(json.load(answer)["data"]) == 2
+        assert len(json.load(answer)["data"]) == 3
     bindings = workers.inspect("flower")["NetworkSettings"]["Ports"].values()
     assert {each["HostIp"] for ports in bindings for each in ports or []} == {"127.0.0.1"}
 
 
-def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
+def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
     """Logs, rendered templates, reports, databases, images: a value that is found was written down by somebody."""
     values = {workers.variables[name]: name for name in DEFAULTS}
     dump = {
@@ -138,13 +196,17 @@ def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
     }
     texts = {
         "logs of the containers": workers.compose("logs", "--no-color").stdout,
+        "logs of the other machine": other.compose("logs", "--no-color").stdout,
         "docker inspect": json.dumps(containers(workers)),
+        "docker inspect of the other machine": json.dumps(containers(other)),
         "docker history": docker("history", "--no-trunc", "growth-analytics"),
         **{name: workers.compose("exec", "-T", *command).stdout for name, command in dump.items()},
     }
     for where, known in {
         "logs of the containers": "celery",
+        "logs of the other machine": "celery",
         "docker inspect": "/run/secrets/",
+        "docker inspect of the other machine": "/run/secrets/",
         "docker history": "airflow-secret",
         "Airflow's database": '"op_kwargs": {"feed": "sessions"}',  # a rendered template
         "published": "mart.gate_results",
@@ -161,9 +223,12 @@ def test_no_secret_stands_anywhere_else(workers: Stack) -> None:
     ):
         assert workers.files_with([known], folder) != [], f"{folder} was not searched"
     assert workers.files_with(values, "/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr", "/var") == []
+    folders = ("/home", "/opt/airflow", "/tmp", "/var")
+    assert other.files_with(["task_id=load_feed"], *folders, service="airflow-worker") != []
+    assert other.files_with(values, *folders, service="airflow-worker") == []
 
 
-def test_what_is_kept_of_runs_names_nobody(workers: Stack) -> None:
+def test_what_is_kept_of_runs_names_nobody(workers: Stack, other: Stack) -> None:
     """Of all runs of this stack: those that were killed, and those that went well."""
     landed = [path.read_text() for path in (workers.folder / "landing" / "sessions").glob("*.csv")]
     people = {line.split(",")[0] for text in landed for line in text.splitlines()[1:]}
@@ -171,10 +236,36 @@ def test_what_is_kept_of_runs_names_nobody(workers: Stack) -> None:
     assert min(map(len, people)) > 12, "the same text as many a number"
     # XCom, rendered templates, what happened
     dump = workers.compose("exec", "-T", "airflow-db", "pg_dump", "-U", "airflow", "airflow").stdout
-    texts = [dump, workers.compose("logs", "--no-color").stdout]
+    texts = [dump, *(machine.compose("logs", "--no-color").stdout for machine in (workers, other))]
     assert {number for text in texts for number in re.findall("[0-9]+", text)} & people == set()
     found = workers.files_with(people, "/opt/airflow/logs", "/var/lib/growth", "/var/lib/growth-reports")
     assert found == ["/var/lib/growth-reports/data-card.html"], "the page that shows the first lines of the sample"
+    assert other.files_with(people, "/opt/airflow/logs", "/var/lib/growth", service="airflow-worker") == []
+
+
+def test_the_way_back(workers: Stack, other: Stack, tell: Callable[[str], None]) -> None:
+    """The scheduler runs the tasks again, with the data and the history of before."""
+    before, known = marts(workers), {run["dag_run_id"] for run in workers.runs()}
+    begin = time.monotonic()
+    other.compose("down")
+    tell(f"worker of the other machine taken out in {time.monotonic() - begin:.0f} s")
+    begin = time.monotonic()
+    del workers.variables["AIRFLOW_EXECUTOR"], workers.variables["COMPOSE_PROFILES"]
+    run_as_shown(workers, "--profile flower down")
+    tell(f"without workers again in {time.monotonic() - begin:.0f} s")
+    services = {each["Config"]["Labels"]["com.docker.compose.service"] for each in containers(workers)}
+    assert services & {"airflow-scheduler", "airflow-worker", "redis", "flower"} == {"airflow-scheduler"}
+    landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[-1]
+    shutil.copy2(landed, landed.with_name("once_more.csv"))
+    run_id = workers.trigger(domains=["acquisition"])
+    tell(f"run by the scheduler finished in {workers.finish(run_id):.0f} s")
+    assert marts(workers) == before
+    assert {run["dag_run_id"] for run in workers.runs()} > known
+    hosts = {task["hostname"] for task in workers.task_instances(run_id) if task["hostname"]}
+    assert hosts == {workers.inspect("airflow-scheduler")["Config"]["Hostname"]}
+    with workers.connect("growth") as conn:
+        loaded = conn.execute("select status from raw._loads where source_file = 'sessions/once_more.csv'").fetchall()
+    assert loaded == [("loaded",)]
 
 
 @contextmanager
@@ -190,11 +281,11 @@ def held(stack: Stack, table: str) -> Iterator[None]:
         conn.execute(f"drop trigger held on {table}".encode())
 
 
-def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str) -> str:
-    """Kill the worker whose task waits in what is held; returns its name when Docker has started it again."""
+def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str, machine: Stack) -> str:
+    """Kill the machine's worker whose task waits in what is held; returns its name when Docker has started it again."""
     wait_for(lambda: waits(stack, role), 300)
     task = wait_for(lambda: only_running(stack, run_id, task_id), 120)
-    worker = worker_of(stack, task)
+    worker = worker_of(machine, task)
     subprocess.run([DOCKER, "exec", worker["Id"], "python", "-c", KILL_ALL], check=False)
     wait_for(lambda: json.loads(docker("inspect", worker["Id"]))[0]["RestartCount"] > worker["RestartCount"], 60)
     return str(task["hostname"])

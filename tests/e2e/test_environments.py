@@ -10,11 +10,11 @@ import json
 import os
 import shutil
 import subprocess
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import workers
 from support.compose import DOCKER, ROOT
 from support.documents import blocks, commands
 
@@ -114,16 +114,13 @@ def test_another_name_in_env_is_another_release_over_the_same_data(checkout: Pat
 
 
 def test_workers_of_another_machine_reach_what_the_first_one_opens(tmp_path: Path) -> None:
-    shown = blocks(ROOT / "docs" / "workers.md")
-    [settings] = [text for language, text in shown if language == "text" and "BIND_ADDRESS" in text]
-    overrides = [text for language, text in shown if language == "yaml" and "10.0.0.5" in text]
     services = []
-    for name, override in zip(("first", "other"), overrides, strict=True):
+    for name, override in zip(("first", "other"), workers.overrides(), strict=True):
         folder = tmp_path / name
         folder.mkdir()
         shutil.copy(ROOT / "docker-compose.yml", folder)
-        (folder / ".env").write_text(textwrap.dedent(settings))
-        (folder / "docker-compose.override.yml").write_text(textwrap.dedent(override))
+        (folder / ".env").write_text(workers.settings())
+        (folder / "docker-compose.override.yml").write_text(override)
         services.append(config(folder)["services"])
     first, other = services
     opened = {

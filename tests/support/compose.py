@@ -120,12 +120,14 @@ class Stack:
     """One Compose project; the environment holds nothing that the test did not set.
 
     ``env_file`` is what ``--env-file`` names, below the folder; what ``variables`` and the ports say goes before it.
+    ``address`` is where the test reaches Airflow and the warehouse.
     """
 
     project: str
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
     env_file: str = ""
+    address: str = "127.0.0.1"
     airflow_port: int = field(default_factory=free_port)
     warehouse_port: int = field(default_factory=free_port)
     reports_port: int = field(default_factory=free_port)
@@ -201,7 +203,7 @@ class Stack:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.airflow_port}{path}",
+            f"http://{self.address}:{self.airflow_port}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"},
@@ -253,7 +255,7 @@ class Stack:
         """Connect to the warehouse on its published port, with the role's password of now if no other is given."""
         variable = "WAREHOUSE_PASSWORD" if role == "growth" else f"WAREHOUSE_{role.upper()}_PASSWORD"
         return psycopg.connect(
-            host="127.0.0.1",
+            host=self.address,
             port=self.warehouse_port,
             dbname="growth",
             user=role,
@@ -261,13 +263,13 @@ class Stack:
             connect_timeout=10,
         )
 
-    def files_with(self, texts: Iterable[str], *folders: str) -> list[str]:
-        """The files of the scheduler's container and its volumes in which one of the texts stands, sought as root.
+    def files_with(self, texts: Iterable[str], *folders: str, service: str = "airflow-scheduler") -> list[str]:
+        """The files of a container and its volumes in which one of the texts stands, sought as root.
 
         Raises:
             AssertionError: not all of them could be read.
         """
-        search = ["airflow-scheduler", "grep", "-rlF", "-f", "-", *folders]
+        search = [service, "grep", "-rlF", "-f", "-", *folders]
         done = self.compose("exec", "-T", "--user", "0", *search, check=False, said="\n".join(texts))
         lines = [line for line in done.stdout.splitlines() if not line.endswith("No such file or directory")]
         assert [line for line in lines if not line.startswith("/")] == []
