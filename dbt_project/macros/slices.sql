@@ -1,6 +1,7 @@
 {#
     The slices that active users are counted in: all of it, one of country, platform and category, or country and
-    category; each for all products and for each.
+    category; each for all products and for each. A kind has two columns at most, and its last one is a kind of its own: of
+    that active_periods takes the users who have one of the first.
 #}
 {% macro slice_kinds() %}{% do return([[], ['country'], ['platform'], ['category'], ['country', 'category']]) %}{% endmacro %}
 
