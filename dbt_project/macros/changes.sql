@@ -22,6 +22,10 @@
         create table if not exists {{ state('_moved_days') }} ( -- see macros/engagement.sql
             load_id bigint, event_date date, primary key (load_id, event_date)
         );
+        create unlogged table if not exists {{ state('_changed_user_keys') }} ( -- likewise
+            load_set bigint not null, user_key integer not null
+        );
+        truncate {{ state('_changed_user_keys') }};
         delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
         delete from {{ state('_consumed_loads') }} -- of models that are no more: nothing waits for them
         where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}');

@@ -27,14 +27,36 @@
     {%- do return(changed + moved_days() + ([last] if last else [])) -%}
 {% endmacro %}
 
-{# Keys of the users with a row that pending loads added, changed or removed: a subquery of one column, user_key. #}
+{#
+    Keys of the users with a row that pending loads added, changed or removed: a subquery of one column, user_key. They are
+    looked up once for all models of a command that wait for the same loads, by the pre-hook of the first one.
+#}
 {% macro changed_user_keys() %}
-    select user_keys.user_key
-    from {{ ref('int_engagement__user_keys') }} as user_keys
-    where
-        user_keys.user_id in (
-            {{ changed_users(event_feeds()) }}
-        )
+    {%- set user_keys = ref('int_engagement__user_keys') -%}{# read by the pre-hook: named here, where dbt looks #}
+    {%- if execute and this and is_incremental() %}
+        select user_key from {{ state('_changed_user_keys') }} where load_set = {{ pending_load_set() }}
+    {%- else %}
+        select cast(null as integer) as user_key -- nobody is asked for: everyone is rebuilt
+    {%- endif %}
+{% endmacro %}
+{% macro pending_load_set() %}hashtextextended('{{ pending_loads(event_feeds()) | join(' ') }}', 0){% endmacro %}
+{% macro look_up_changed_users() %}
+    {%- if execute and is_incremental() and config.get('incremental_strategy') in by_user_strategies() %}
+        do $$
+        begin
+            if not exists (select from {{ state('_changed_user_keys') }} where load_set = {{ pending_load_set() }}) then
+                insert into {{ state('_changed_user_keys') }} (load_set, user_key)
+                select {{ pending_load_set() }}, user_keys.user_key
+                from {{ ref('int_engagement__user_keys') }} as user_keys
+                where user_keys.user_id in ({{ changed_users(event_feeds()) }});
+                analyze {{ state('_changed_user_keys') }};
+            end if;
+        end;
+        $$
+    {%- endif %}
+{% endmacro %}
+{% macro by_user_strategies() %}
+    {%- do return(['rebuild_user_slices', 'rebuild_user_tracks', 'rebuild_user_windows', 'rebuild_open_tracks']) %}
 {% endmacro %}
 
 {# rebuild_user_slices: the changed users' rows of the months of changed days are built anew. #}

@@ -273,6 +273,8 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     replaced = assert_equals_the_oracle(pipeline)
     moved = pipeline.query("select distinct load_id from dwh._moved_days")
     assert moved
+    looked_up = "select count(distinct load_set), count(*) > 0, count(*) = count(distinct user_key) from {}"
+    assert pipeline.query(looked_up.format("dwh._changed_user_keys")) == [(1, True, True)], "once, for all models"
     assert ONE_DAY_USER in user_ids(before) - user_ids(replaced)
     dates = first_dates(before)
     assert any(first > dates[user] for user, first in first_dates(replaced).items())

@@ -1,16 +1,15 @@
+{{ config(pre_hook='set local parallel_tuple_cost = 0.01') }}
 -- Grain: one row per identity, user and product that the user ever had (and `all`), as of the newest day. See
 -- docs/metrics.md#churn-risk.
-with all_tracks as (
-    select * from {{ ref('int_engagement__user_tracks') }}
-    where country = 'all'
-),
-
-product_counts as (
+-- Several workers read and join: the tracks are read twice because what is shared is read by one, and the planner takes
+-- handing on so many rows for dearer than it is.
+with product_counts as (
     select
         user_key,
         -- the row of all products is none of them
         count(*) - 1 as product_count
-    from all_tracks
+    from {{ ref('int_engagement__user_tracks') }}
+    where country = 'all'
     group by user_key
 ),
 
@@ -18,8 +17,9 @@ tracks as (
     select
         all_tracks.*,
         product_counts.product_count
-    from all_tracks
+    from {{ ref('int_engagement__user_tracks') }} as all_tracks
     inner join product_counts on all_tracks.user_key = product_counts.user_key
+    where all_tracks.country = 'all'
 ),
 
 recent as (select * from {{ ref('int_engagement__recent_activity') }}),
