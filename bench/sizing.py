@@ -2,7 +2,8 @@
 
 ``make bench-sizing`` runs it, on an embedded server in a home of its own that is removed at the end. Events of as many
 days as are asked for land as one file a day, accounts and visits beside them; a first run takes all days but the last
-one, a second run the last one: that is what a day costs. bench/README.md says how, docs/sizing.md has the figures.
+one, a second run the last one: that is what a day costs. ``--days 1`` is for a volume of which there is no room for two
+days: the first run takes a tenth of it. bench/README.md says how, docs/sizing.md has the figures.
 """
 
 from __future__ import annotations
@@ -74,30 +75,42 @@ def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=20, help="of files a day (default 20)")
-    parser.add_argument("--days", type=int, default=7, help="days that land, the measured one included (default 7)")
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=7,
+        help="days that land, the measured one included (default 7); 1: after a day of a fiftieth",
+    )
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where there is room for all")
+    parser.add_argument("--landing", type=Path, help="where files land, if elsewhere: a folder that is not there yet")
     arguments = parser.parse_args()
-    if arguments.days < 2 or arguments.megabytes < 1:
-        parser.error("at least 2 days of 1 MB")
+    if arguments.days < 1 or arguments.megabytes < 1:
+        parser.error("at least 1 day of 1 MB")
     folder = Path(tempfile.mkdtemp(prefix="growth-bench-", dir=arguments.folder))
     folder.chmod(0o755)  # the server runs as another user where we are root
     try:
-        measure(folder, arguments.megabytes, arguments.days)
+        measure(folder, arguments.landing or folder / "landing", arguments.megabytes, arguments.days)
     finally:
         shutil.rmtree(folder)
 
 
-def measure(folder: Path, megabytes: int, days: int) -> None:
+def measure(folder: Path, landing: Path, megabytes: int, days: int) -> None:
     """Run twice, and print what that took."""
-    sample, landing, home = folder / "sample", folder / "landing", folder / "home"
+    sample, home = folder / "sample", folder / "home"
+    landing.mkdir()
     say("writing the sample")
-    write_days(sample, megabytes, days)
+    write_days(sample, megabytes, days, LAST_DAY)
+    if days == 1:
+        before = folder / "before"
+        write_days(before, max(megabytes // 50, 1), 1, LAST_DAY - timedelta(days=1))
+        move([path for path in before.rglob("*") if is_of_daily_feed(path, before)], before, landing)
     elsewhere = ("WAREHOUSE_", "GROWTH_", "DBT_", "AIRFLOW")  # another server, or another home
     environment = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere)}
     environment |= {"GROWTH_HOME": str(home), "GROWTH_LANDING": str(landing), "GROWTH_REPORTS": str(folder / "reports")}
     files = [path for path in sample.rglob("*") if path.is_file()]
-    of_last = [path for path in files if path.relative_to(sample).parts[0] in DAILY_FEEDS and is_of_last_day(path)]
-    link(set(files) - set(of_last), sample, landing)
+    of_last = [path for path in files if is_of_daily_feed(path, sample) and day_of(path) == str(LAST_DAY)]
+    of_day = sum(path.stat().st_size for path in of_last)
+    move(set(files) - set(of_last), sample, landing)
     server = EmbeddedPostgres(home)
     try:
         # started by another process than the run, so that the memory of the two can be told apart
@@ -105,16 +118,17 @@ def measure(folder: Path, megabytes: int, days: int) -> None:
         warehouse = Warehouse.at("127.0.0.1", server.status().port or 0)
         first = run(environment, server)
         sizes_before = sizes(warehouse)
-        link(of_last, sample, landing)
+        move(of_last, sample, landing)
         second = run(environment, server)
         sizes_after = sizes(warehouse)
         data_bytes = folder_bytes(server.data)
     finally:
         subprocess.run([GROWTH, "down", "--purge"], cwd=ROOT, env=environment, check=False, stdin=subprocess.DEVNULL)
-    landed, of_day = folder_bytes(landing), sum(path.stat().st_size for path in of_last)
+        landed = folder_bytes(landing)
+        shutil.rmtree(landing)
     print(f"{os.cpu_count()} cores; {megabytes} MB a day asked for")
-    print(f"files: {landed / MB:,.0f} MB of {days} days, {of_day / MB:,.1f} MB of the last one")
-    for what, taken in (("first run", first), (f"run of day {days}", second)):
+    print(f"files: {landed / MB:,.0f} MB in all, {of_day / MB:,.1f} MB of the last one")
+    for what, taken in (("first run", first), ("run of the last day", second)):
         show(what, taken, landed - of_day if taken is first else of_day)
     print("disk, MB: schema, all, of the last day")
     for schema in sorted(sizes_after, key=lambda each: -sizes_after[each]):
@@ -125,29 +139,29 @@ def measure(folder: Path, megabytes: int, days: int) -> None:
     print(f"    data folder with the write-ahead log and what deleted rows left {data_bytes / MB:,.0f} MB")
 
 
-def write_days(sample: Path, megabytes: int, days: int) -> None:
+def write_days(sample: Path, megabytes: int, days: int, last_day: date) -> None:
     """Write twice the days: of app_events the second half is Parquet, and CSV is what is measured."""
     events = megabytes * MB // EVENT_BYTES
     write_sample(
         sample, users=max(events // EVENTS_PER_USER, 1000), days=2 * days, seed=SEED, events=events * 2 * days,
-        start=LAST_DAY - timedelta(days=days - 1), feeds=FEEDS, lead_days=0, is_daily=True,
+        start=last_day - timedelta(days=days - 1), feeds=FEEDS, lead_days=0, is_daily=True,
     )  # fmt: skip
     for path in sample.rglob("*"):
-        if path.is_file() and day_of(path) > str(LAST_DAY):
+        if path.is_file() and day_of(path) > str(last_day):
             path.unlink()
 
 
-def is_of_last_day(path: Path) -> bool:
-    """Whether the file is named for it."""
-    return day_of(path) == str(LAST_DAY)
+def is_of_daily_feed(path: Path, sample: Path) -> bool:
+    """Whether it is a file of a feed of which the sample has one a day."""
+    return path.is_file() and path.relative_to(sample).parts[0] in DAILY_FEEDS
 
 
-def link(files: Iterable[Path], sample: Path, landing: Path) -> None:
+def move(files: Iterable[Path], sample: Path, landing: Path) -> None:
     """Let files of the sample land."""
     for path in files:
         target = landing / path.relative_to(sample)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(path, target)
+        shutil.move(path, target)
 
 
 def run(environment: Mapping[str, str], server: EmbeddedPostgres) -> Run:
