@@ -3,7 +3,7 @@
 ``make bench-sizing`` runs it, on an embedded server in a home of its own that is removed at the end. Events of as many
 days as are asked for land as one file a day, accounts and visits beside them; a first run takes all days but the last
 one, a second run the last one: that is what a day costs. ``--days 1`` is for a volume of which there is no room for two
-days: the first run takes a tenth of it. bench/README.md says how, docs/sizing.md has the figures.
+days: the first run takes a day of a fiftieth. bench/README.md says how, docs/sizing.md has the figures.
 """
 
 from __future__ import annotations
