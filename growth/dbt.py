@@ -145,8 +145,10 @@ def invoke(
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
     if outcome.exception:
         _end_threads()
-    # in one order: dbt gives them as its threads end, and an alert and a log must not differ for that
-    results = sorted(getattr(outcome.result, "results", None) or [], key=lambda result: result.node.unique_id)
+    # in one order: dbt gives them as its threads end, and an alert and a log must not differ for that; an operation's
+    # result has no node
+    found = [result for result in getattr(outcome.result, "results", None) or [] if hasattr(result, "node")]
+    results = sorted(found, key=lambda result: result.node.unique_id)
     failures = tuple(_failure(result) for result in results if result.status in ("error", "fail", "warn"))
     checks = tuple(_check(result) for result in results if result.node.resource_type == "test")
     error = str(outcome.exception or "")

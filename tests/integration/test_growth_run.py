@@ -240,7 +240,14 @@ def test_mistakes_get_one_clear_line(growth: Growth) -> None:
     bogus = growth("dbt", "bogus", check=False)
     assert bogus.returncode == 1
     assert "bogus" in bogus.stdout + bogus.stderr
-    assert "Traceback" not in nowhere.stderr + unknown.stderr + bogus.stderr
+    no_macro = growth("dbt", "run-operation", "no_such_macro", check=False)
+    assert no_macro.returncode == 1
+    assert "no_such_macro" in no_macro.stdout + no_macro.stderr
+    assert "Traceback" not in nowhere.stderr + unknown.stderr + bogus.stderr + no_macro.stderr
+
+
+def test_an_operation_of_dbt_can_be_run(growth: Growth) -> None:
+    assert "Traceback" not in growth("dbt", "run-operation", "freeze_loads").stderr
 
 
 def test_another_postgres_is_set_up_and_used(growth: Growth, warehouse) -> None:
