@@ -27,7 +27,7 @@ from growth import dbt
 from growth.load import load
 from growth.settings import ROLES, Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from sample_data.sample import write_sample
 
 FEEDS = ("events", "app_events", "app_users")

@@ -22,7 +22,7 @@ from bench.database import client_environment, describe, new_database
 from bench.files import FileSet
 from bench.measure import Measured, ProcessFailed
 from bench.ways import FEEDS, WAYS, Bench, Unavailable, Way
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 Rounds = Mapping[str, Mapping[int, Measured]]
 

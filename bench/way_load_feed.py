@@ -15,7 +15,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.load import load_feed
 
 

@@ -19,7 +19,8 @@ import psycopg
 
 from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
 from ingest import cold
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 from ingest.errors import IngestError
 
 # Loads that a reader waits for, and all with rows of one of their days in a feed that it reads. A reader without a

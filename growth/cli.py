@@ -66,7 +66,7 @@ def init() -> None:
 def load(feeds: list[str]) -> None:
     """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
     from growth.load import load as load_files
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
     from ingest.landing import unclaimed
 
     warehouse = prepared()
@@ -101,7 +101,7 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
     from embedded.airflow import run_dag
     from growth import parsing
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
     from ingest.landing import unclaimed
 
     warehouse = connect()
@@ -348,7 +348,7 @@ def dbt(arguments: Sequence[str]) -> None:
 def sources(check: bool) -> None:
     """Write the dbt sources, with their tests, that follow from the feed contracts."""
     from growth.settings import PROJECT_ROOT
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
     from ingest.sources import stale_sources, write_sources
 
     contracts = load_contracts(feeds_folder())

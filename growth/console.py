@@ -27,7 +27,7 @@ def connect() -> Warehouse:
 def prepared() -> Warehouse:
     """The warehouse, with its schemas, roles and raw tables there."""
     from growth.warehouse import initialise
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
 
     warehouse = connect()
     for change in initialise(warehouse, load_contracts(feeds_folder())):
@@ -36,7 +36,7 @@ def prepared() -> Warehouse:
 
 
 def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
 
     known = list(load_contracts(feeds_folder()))
     wanted = [feed.strip() for feed in (value or "").split(",") if feed.strip()]
@@ -47,7 +47,7 @@ def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 def _domain_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
 
     known = sorted({contract.domain for contract in load_contracts(feeds_folder()).values()})
     wanted = [domain.strip() for domain in (value or "").split(",") if domain.strip()]

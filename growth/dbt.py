@@ -22,7 +22,7 @@ import psycopg
 from growth import ageing, masking, packages, parsing
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from growth.people import KEPT_FAILURES, ROLLBACK_COPIES, People, Place
 from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
 from growth.turns import commands_turn
 from ingest import cold, erasure
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.tombstones import SPACE
 
 HEADERS = ("where", "rows")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from growth.settings import Warehouse, feeds_folder, landing_folder
 from ingest.archive import delete_old
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.load import load_feed
 from ingest.results import LoadProgress, LoadResult
 

@@ -15,7 +15,7 @@ from psycopg import sql
 from growth import ageing, gate_results
 from growth.dbt import CheckResult, DbtResult
 from growth.settings import Warehouse, feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 AGEING = "ageing"  # stands for a gate in mart.gate_results
 CHECK = "old_rows_leave_raw"

@@ -15,7 +15,8 @@ from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.settings import feeds_folder
 from growth.status import refused_files
 from ingest import quarantine
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 from ingest.errors import NothingLoaded
 
 SHOWN_CHARACTERS = 200

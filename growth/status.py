@@ -9,7 +9,7 @@ import psycopg
 
 from growth import old_rows, packages, table
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.landing import ARCHIVE_FOLDER
 
 FEEDS = """

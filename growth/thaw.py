@@ -12,7 +12,8 @@ from growth import ageing
 from growth.console import connect, say
 from growth.settings import Warehouse, cold_folder, feeds_folder
 from ingest import cold
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Feed contracts: what a source delivers, as its YAML file promises it.
 
-Source: <feeds folder>/<domain>/<feed>.yml. Everything about a feed follows from its contract: the raw table, the dbt
+Everything about a feed follows from its contract: the raw table, the dbt
 source with its tests, the check of a delivered file's header.
 """
 
@@ -9,15 +9,11 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-
-from ingest.errors import ContractError
 
 ColumnType = Literal["text", "bigint", "integer", "numeric", "boolean", "date", "timestamptz"]
 Cadence = Literal["hourly", "daily", "weekly", "monthly", "irregular"]
@@ -46,12 +42,12 @@ RESERVED = frozenset(
 )
 
 
-_NOT_ACCEPTED = "not_accepted"
+NOT_ACCEPTED = "not_accepted"
 
 
 def _not_accepted(fault: str) -> PydanticCustomError:
     """What a check of one key raises; its text may hold braces."""
-    return PydanticCustomError(_NOT_ACCEPTED, "{fault}", {"fault": fault})
+    return PydanticCustomError(NOT_ACCEPTED, "{fault}", {"fault": fault})
 
 
 class _Strict(BaseModel):
@@ -89,7 +85,7 @@ class Column(_Strict):
             faults.append(f"name: {self.name!r} is a reserved word of SQL")
         if accepted and self.type != "text":
             faults.append("accepted_values: only a column of type text may have them")
-        if twice := _repeated(accepted):
+        if twice := repeated(accepted):
             faults.append(f"accepted_values: listed twice: {', '.join(twice)}")
         if limit is not None and self.type != "text":
             faults.append("max_length: only a column of type text may have one")
@@ -148,7 +144,7 @@ class CsvFormat(_Strict):
         faults = []
         if self.delimiter == self.quote:
             faults.append(f"quote: must differ from delimiter, both are {self.quote!r}")
-        faults += [f"nulls: {text!r} is there twice" for text in _repeated(self.nulls)]
+        faults += [f"nulls: {text!r} is there twice" for text in repeated(self.nulls)]
         special = f"{self.delimiter}{self.quote}\r\n\0"
         faults += [
             f"nulls: {text!r} must hold no delimiter, quote, line end or NUL"
@@ -221,13 +217,13 @@ class Contract(_Strict):
         if re.search(r"_load_\d+(_\d+)?$", self.feed):
             faults.append("feed: a name that ends in _load_<number> is kept for the tables of large loads")
         faults += [f"feed: {self.feed!r} is a reserved word of SQL"] if self.feed in RESERVED else []
-        faults += [f"columns: {name!r} is there twice" for name in _repeated(names)]
+        faults += [f"columns: {name!r} is there twice" for name in repeated(names)]
         faults += _alias_faults(self.columns)
         named = [("event_time", self.event_time)] if self.event_time else []
         named += [("user", self.user)] if self.user else []
         named += [(f"key[{place}]", name) for place, name in enumerate(self.key)]
         faults += [f"{place}: {name!r} is no column; {known}" for place, name in named if name not in names]
-        faults += [f"key: {name!r} is there twice" for name in _repeated(self.key)]
+        faults += [f"key: {name!r} is there twice" for name in repeated(self.key)]
         marked = [column.name for column in self.columns if column.personal]
         if marked and self.user is None:
             faults.append(
@@ -307,103 +303,6 @@ def header_key(name: str) -> str:
     return name.strip("\ufeff \t\r\n\v\f\u00a0").casefold()
 
 
-def load_contracts(folder: Path) -> dict[str, Contract]:
-    """Read and check every contract below a folder.
-
-    Returns:
-        The contracts by feed, sorted by feed.
-
-    Raises:
-        ContractError: a file is no valid contract, or two describe one feed. The message names every fault of every
-            file: file, key, and the accepted values where there is a list of them.
-    """
-    if not folder.is_dir():
-        raise ContractError(f"{folder}: there is no such folder of feed contracts")
-    faults: list[str] = []
-    found: dict[str, tuple[Contract, str]] = {}
-    for path in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
-        shown = path.relative_to(folder).as_posix()
-        contract, file_faults = _read_contract(path)
-        if contract is not None:
-            expected = f"{contract.domain}/{contract.feed}.yml"
-            if shown != expected:
-                file_faults.append(f"feed, domain: say that this file is {expected}")
-            if contract.feed in found:
-                file_faults.append(f"feed: {contract.feed!r} is already described by {found[contract.feed][1]}")
-            found.setdefault(contract.feed, (contract, shown))
-        if file_faults:
-            faults += [f"{path}:", *(f"  {fault}" for fault in file_faults)]
-    if not faults:  # else a feed that is referred to may be one whose file could not be read
-        contracts = {feed: contract for feed, (contract, _) in found.items()}
-        for contract, shown in found.values():
-            if reference_faults := list(_reference_faults(contract, contracts)):
-                faults += [f"{folder / shown}:", *(f"  {fault}" for fault in reference_faults)]
-    if faults:
-        raise ContractError("\n".join(faults))
-    return {feed: found[feed][0] for feed in sorted(found)}
-
-
-def _read_contract(path: Path) -> tuple[Contract | None, list[str]]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506  (a safe loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        return None, [f"is no valid YAML: {' '.join(str(error).split())}"]
-    if not isinstance(content, dict):
-        return None, [f"must be a mapping with the keys {', '.join(Contract.model_fields)}"]
-    try:
-        return Contract.model_validate(content), []
-    except ValidationError as error:
-        return None, [fault for detail in error.errors() for fault in _explain(detail)]
-
-
-def _explain(detail: Any) -> list[str]:
-    """Turn one error of pydantic into lines of the form ``key path: what is wrong; accepted values: …``."""
-    path = _key_path(detail["loc"])
-    kind, context = detail["type"], detail.get("ctx", {})
-    explanations: dict[str, Callable[[], str]] = {
-        "extra_forbidden": lambda: f"unknown key; accepted keys: {', '.join(_keys_beside(detail['loc']))}",
-        "missing": lambda: "is missing" + _accepted_suffix(detail["loc"]),
-        "literal_error": lambda: f"{detail['input']!r} is not accepted" + _accepted_suffix(detail["loc"]),
-        "string_pattern_mismatch": lambda: (
-            f"{detail['input']!r} is no safe name; accepted: lower case letters, digits and _,"
-            " a letter first, at most 40 characters"
-        ),
-    }
-    if kind == "value_error":
-        prefix = f"{path}." if path else ""
-        return [f"{prefix}{line}" for line in str(context["error"]).splitlines()]
-    if kind == _NOT_ACCEPTED:
-        return [f"{path}: {detail['msg']}"]
-    if kind in explanations:
-        return [f"{path}: {explanations[kind]()}"]
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return [f"{path}: {message}, not {detail['input']!r}"]
-
-
-def _key_path(location: Iterable[str | int]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
-
-
-def _keys_beside(location: tuple[str | int, ...]) -> Iterable[str]:
-    nested: dict[str | int, type[BaseModel]] = {
-        **{"columns": Column, "references": Reference, "csv": CsvFormat, "freshness": Freshness},
-        "retention": Retention,
-    }
-    return next((nested[part] for part in reversed(location[:-1]) if part in nested), Contract).model_fields
-
-
-def _accepted_suffix(location: tuple[str | int, ...]) -> str:
-    accepted: Mapping[str, Any] = {
-        **{"type": ColumnType, "cadence": Cadence, "delivery": DeliveryMode, "after_load": AfterLoad},
-        "date_order": DateOrder,
-    }
-    choices = get_args(accepted.get(str(location[-1])))
-    return f"; accepted values: {', '.join(choices)}" if choices else ""
-
-
 def _alias_faults(columns: Iterable[Column]) -> Iterable[str]:
     # Each alias against the names and aliases of the other columns, as a header is compared with them.
     owners: dict[str, str] = {}
@@ -416,32 +315,6 @@ def _alias_faults(columns: Iterable[Column]) -> Iterable[str]:
                 yield f"columns: alias {alias!r} of {column.name!r} is also a name or an alias of {owner!r}"
 
 
-def _reference_faults(contract: Contract, contracts: Mapping[str, Contract]) -> Iterable[str]:
-    for place, column in enumerate(contract.columns):
-        if (reference := column.references) is None:
-            continue
-        path = f"columns[{place}].references"
-        if (other := contracts.get(reference.feed)) is None:
-            yield f"{path}.feed: {reference.feed!r} is no feed; feeds: {', '.join(sorted(contracts))}"
-        elif reference.column not in other.column_names:
-            known = ", ".join(other.column_names)
-            yield f"{path}.column: {reference.column!r} is no column of {other.feed}; columns: {known}"
-        elif other.raw_days is not None:
-            yield (
-                f"{path}.feed: rows of {other.feed} leave raw (its retention.raw_days), and would not be found: take"
-                " raw_days out of that contract, or this reference out of this one"
-            )
-
-
-def _repeated(names: Iterable[str]) -> list[str]:
+def repeated(names: Iterable[str]) -> list[str]:
+    """What is there more than once."""
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a mapping with one key twice, where YAML's own would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if twice := _repeated(map(str, keys)):
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)

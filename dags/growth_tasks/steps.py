@@ -86,7 +86,7 @@ def select_feeds() -> PokeReturnValue:
     """
     from growth.settings import feeds_folder, landing_folder
     from growth.warehouse import initialise
-    from ingest.contract import load_contracts
+    from ingest.contract_files import load_contracts
     from ingest.landing import unclaimed
 
     contracts = load_contracts(feeds_folder())

@@ -17,7 +17,7 @@ from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
 from growth.old_rows import AGEING
 from growth.settings import Warehouse, feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.errors import WarehouseUnreachable
 
 DAG_ID = "data_quality"

@@ -33,7 +33,7 @@ from growth.settings import (
     reports_folder,
 )
 from growth.warehouse import OLDEST_SERVER, create_roles, initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.schema_version import VERSION
 
 MAINTENANCE = "postgres"  # the database to stand in while the warehouse's own are renamed

@@ -27,7 +27,8 @@ from growth.precheck import findings
 from growth.precheck.findings import Finding
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 from ingest.errors import IngestError
 from ingest.sources import stale_sources
 

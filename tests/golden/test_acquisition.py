@@ -18,7 +18,7 @@ from growth import settings
 from growth.cleanup import forget_removed_rows
 from growth.status import silent_domains
 from ingest import quarantine
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 START = datetime(2024, 1, 29, tzinfo=UTC)  # so that registrations fall into two months

@@ -18,7 +18,7 @@ from support.ways import Way, describe_difference, final_files
 
 from growth import dbt
 from growth.settings import PROJECT_ROOT, feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 ORDERS = int(os.environ.get("CONSISTENCY_ORDERS") or 3)
 SEED = int(os.environ.get("CONSISTENCY_SEED") or 1)

@@ -11,7 +11,7 @@ from growth import dbt
 from growth.publish import publish
 from growth.settings import feeds_folder
 from growth.status import silent_domains
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 

@@ -22,7 +22,7 @@ from support.pipeline import Pipeline
 
 from growth.settings import feeds_folder
 from growth.status import silent_domains
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 Row = dict[str, str]

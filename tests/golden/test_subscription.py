@@ -20,7 +20,7 @@ from growth import dbt
 from growth.publish import publish
 from growth.settings import feeds_folder
 from growth.status import silent_domains
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 START = date(2024, 1, 20)  # the first month is one in part, and so is the last

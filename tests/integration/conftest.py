@@ -16,7 +16,8 @@ from support.steady import steady_days
 
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 from ingest.load import LARGE_FILE_BYTES, load_feed
 from ingest.results import LoadResult
 

@@ -30,7 +30,7 @@ from growth.metrics.facts import read
 from growth.metrics.warehouse import FEEDS
 from growth.settings import cold_folder, feeds_folder
 from ingest import cold
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.errors import ColdFileBroken, RawSchemaMismatchError, RowsInUse
 from ingest.unload import unload
 

@@ -19,7 +19,8 @@ from growth.alerts.examples import first_examples
 from growth.alerts.message import FailedCheck
 from growth.alerts.sending import send
 from growth.settings import feeds_folder
-from ingest.contract import Contract, load_contracts
+from ingest.contract import Contract
+from ingest.contract_files import load_contracts
 
 FAILURE = TaskFailure("growth_daily", "run", "gate_raw")
 ALERT = task_failed(FAILURE, [FailedCheck("volume_holds_sessions", "gate_raw", 1)])

@@ -24,7 +24,7 @@ from growth.publish import publish
 from growth.settings import Warehouse, feeds_folder
 from growth.turns import take_turn
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 # every relation with its kind, owner, grants, comment; every index, constraint and column
 CATALOG = """

@@ -10,7 +10,7 @@ from support.postgres import PostgresServer, new_warehouse
 from growth.cli import cli
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 
 def test_marts_of_two_warehouses_are_compared(

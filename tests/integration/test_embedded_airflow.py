@@ -159,7 +159,7 @@ def test_terminated_run_leaves_neither_processes_nor_an_open_run(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as runner:
         assert runner.stderr is not None
         for line in runner.stderr:
-            if "load[" in line:
+            if "load ..." in line:
                 break
         with pytest.raises(EmbeddedError, match="another run"):
             run_dag(home, warehouse, {}, home / "second.log", "tiny", project)

@@ -24,7 +24,7 @@ from growth.backup.quiet import quiet
 from growth.cli import cli
 from growth.settings import cold_folder, feeds_folder
 from growth.turns import COMMAND, TurnTaken, commands_turn, take_turn
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.load import load_feed
 from ingest.unload import unload
 from sample_data import write_sample

@@ -13,7 +13,7 @@ from support.steady import HISTORY, PER_DAY, START, land, sessions
 
 from growth import checks, dbt
 from growth.settings import feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 from sample_data import write_sample
 

@@ -17,7 +17,7 @@ import pytest
 from support.documents import ROOT, blocks, commands, queries
 from support.receivers import webhook
 
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 ADDING_A_MART = ROOT / "docs" / "adding-a-mart.md"
 FEEDS = list(load_contracts(ROOT / "ingest" / "feeds"))

@@ -14,7 +14,7 @@ from support.pipeline import Pipeline
 
 from growth import dbt
 from growth.settings import feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY_COUNT = 200

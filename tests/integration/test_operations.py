@@ -9,7 +9,7 @@ from support.pipeline import Pipeline
 from growth import dbt, gate_results
 from growth.load import load
 from growth.settings import feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 SECRET = "bob@example.com"

@@ -10,7 +10,7 @@ import pytest
 
 from growth import dbt, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.sources import write_sources
 
 PROJECT = PROJECT_ROOT / "dbt_project"

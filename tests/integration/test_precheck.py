@@ -16,7 +16,7 @@ from support.compose import wait_for
 
 from embedded.place import SHARED_FOLDER, home_key
 from growth.settings import PROJECT_ROOT
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.sources import write_sources
 
 GROWTH = Path(sys.executable).with_name("growth")

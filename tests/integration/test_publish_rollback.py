@@ -12,7 +12,7 @@ from growth.mart_tables import PublishRefused
 from growth.publish import MartChanged
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 RECORDS = """
 select is_rollback, restored_publication_id, as_of_date::text, rules_version, row_counts, changed_counts

@@ -9,7 +9,7 @@ import pytest
 from growth.settings import Warehouse, feeds_folder
 from growth.turns import take_turn
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from growth.outdated import outdated_tables
 from growth.publish import publish
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import create_roles, initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.errors import SchemaTooNew
 from ingest.schema_version import VERSION, schema_version
 

@@ -4,7 +4,7 @@ import pytest
 from support.documents import ROOT, blocks, commands
 
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 DOC = ROOT / "docs" / "walk-through-flights.md"
 OWN_DATA = ROOT / "docs" / "your-own-data.md"

@@ -11,7 +11,7 @@ from growth.publish import Publication, publish
 from growth.rollback import Rollback, rollback
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 MARTS = ("daily", "totals")
 # Tables of schema mart that tell what happened and grow with every gate, also one that stops the run

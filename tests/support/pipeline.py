@@ -18,7 +18,7 @@ from growth.load import load
 from growth.publish import Publication, publish
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.load import LoadResult
 from support.postgres import PostgresServer
 

@@ -17,7 +17,7 @@ PEAK = """
 import sys
 from pathlib import Path
 import psutil
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.source import open_source
 contract = next(iter(load_contracts(Path(sys.argv[2])).values()))
 process, total, peak = psutil.Process(), 0, 0

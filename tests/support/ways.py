@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from growth import ageing
 from growth.cleanup import forget_removed_rows
 from growth.settings import feeds_folder
-from ingest.contract import Contract, Retention, load_contracts
+from ingest.contract import Contract, Retention
+from ingest.contract_files import load_contracts
 from ingest.load import LARGE_FILE_BYTES, load_feed
 from ingest.unload import unload
 from support.feed_records import GENERATORS, Record, path_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from growth.settings import PROJECT_ROOT
-from ingest.contract import CsvFormat, load_contracts
+from ingest.contract import CsvFormat
+from ingest.contract_files import load_contracts
 from ingest.errors import ContractError
 
 VALID = """\

@@ -8,7 +8,7 @@ import pytest
 
 from growth.dbt import DbtResult, NodeFailure
 from growth.precheck.findings import of_contracts, of_dbt, of_imports
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from ingest.errors import ContractError
 
 YAML = """\

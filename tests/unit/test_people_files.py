@@ -12,7 +12,7 @@ import pytest
 from growth import people_files
 from growth.people import People
 from growth.settings import feeds_folder
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 
 
 @pytest.fixture(autouse=True)

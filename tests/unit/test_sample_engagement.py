@@ -22,7 +22,7 @@ from support.engagement import (
     records,
 )
 
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from sample_data import ENGAGEMENT_TRUTHS, WrittenFile, write_sample
 from sample_data import FEEDS as ALL_FEEDS
 

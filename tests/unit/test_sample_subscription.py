@@ -11,7 +11,7 @@ import pytest
 from golden.subscription_oracle import Company
 from support.engagement import GOOD, POOR, Sample, records
 
-from ingest.contract import load_contracts
+from ingest.contract_files import load_contracts
 from sample_data import WrittenFile, write_sample
 from sample_data.subscription_files import SUBSCRIPTION_FEEDS
 
