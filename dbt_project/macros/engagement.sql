@@ -157,21 +157,29 @@
 {% macro builds_open_tracks() %}{% do return(is_incremental() and not is_outdated_open()) %}{% endmacro %}
 {% macro is_outdated_open() %}{% do return(is_outdated() and config.meta_get('versioned_by')) %}{% endmacro %}
 
-{# rebuild_open_tracks: the rows of changed users that are not closed are built anew; all where the model is outdated. #}
+{#
+    rebuild_open_tracks: the rows of changed users that are not closed are built anew; all where the model is outdated. Two
+    statements, and no `not in`: joins may be of any size, but a subquery below an `or` is asked anew for each row where
+    its rows do not fit work_mem.
+#}
 {% macro get_incremental_rebuild_open_tracks_sql(arguments) %}
-    delete from {{ arguments['target_relation'] }}
-    {%- if not is_outdated_open() %}
-    where
-        (
+    {%- if is_outdated_open() %}
+        delete from {{ arguments['target_relation'] }};
+    {%- else %}
+        delete from {{ arguments['target_relation'] }} as rows_of_now
+        where
             user_key in ({{ changed_user_keys() }})
-            and {% if config.meta_get('one_row') -%}
-                (user_key, product) not in ({{ closed_tracks() }})
-            {%- else -%}
-                not ({{ is_closed() }})
-            {%- endif %}
-        )
-        or (user_key, product) in (select user_key, product from {{ arguments['temp_relation'] }})
-    {%- endif %};
+            {%- if config.meta_get('one_row') %}
+                and not exists (
+                    select 1 from ({{ closed_tracks() }}) as closed
+                    where closed.user_key = rows_of_now.user_key and closed.product = rows_of_now.product
+                )
+            {%- else %}
+                and not ({{ is_closed() }})
+            {%- endif %};
+        delete from {{ arguments['target_relation'] }}
+        where (user_key, product) in (select user_key, product from {{ arguments['temp_relation'] }});
+    {%- endif %}
     {{ insert_rows(arguments) }}
 {% endmacro %}
 
@@ -191,14 +199,16 @@
     ({{ in_periods_of(pending_days(event_feeds())) }} or {{ in_periods_of(moved_days()) | replace('period_start', 'cohort_start') }})
 {%- endmacro %}
 
-{# The same for windows of days: a window that ends up to 29 days after a changed day holds it. #}
+{#
+    The same for windows of days: a window that ends up to 29 days after a changed day holds it. Where the newest days were
+    taken out, there are none after the newest one of now.
+#}
 {% macro changed_windows() -%}
     (
     {%- for start in days_to_rebuild() | unique | sort -%}
-        as_of_date between date '{{ start }}' and date '{{ start }}' + 29{{ ' or ' if not loop.last }}
-    {%- else -%}
-        false
+        as_of_date between date '{{ start }}' and date '{{ start }}' + 29 or{{ ' ' }}
     {%- endfor -%}
+    as_of_date > (select coalesce(max(activity_date), '-infinity') from {{ ref('fct_activity_daily') }})
     )
 {%- endmacro %}
 
@@ -268,10 +278,9 @@
 {% macro get_incremental_rebuild_history_sql(arguments) %}
     {%- set feed = config.meta_get('feeds')[0] %}
     {%- if pending_days([feed]) %}
+        delete from {{ arguments['target_relation'] }} where valid_from > {{ utc_midnight(replayed_extracts(feed)) }};
         delete from {{ arguments['target_relation'] }}
-        where
-            valid_from > {{ utc_midnight(replayed_extracts(feed)) }}
-            or (user_id, valid_from) in (select user_id, valid_from from {{ arguments['temp_relation'] }});
+        where (user_id, valid_from) in (select user_id, valid_from from {{ arguments['temp_relation'] }});
         {{ insert_rows(arguments) }}
     {%- else %}
         select 1;

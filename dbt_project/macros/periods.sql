@@ -15,16 +15,19 @@
     {{ start ~ ' - 1' if period_type == 'day' else start ~ ' - 7' if period_type == 'week' else months_later(start, -1) }}
 {%- endmacro %}
 
-{# First day of the period of a day, some periods on, while dbt renders: a date. #}
+{#
+    First day of the period of a day, some periods on, while dbt renders: a date. Beyond the years 1 to 9999, in which all
+    days lie, it is the last of their months or days.
+#}
 {% macro shifted_period(period_type, day, steps) -%}
     {%- if period_type == 'month' -%}
-        {%- set months = day.year * 12 + day.month - 1 + steps -%}
+        {%- set months = between(12, day.year * 12 + day.month - 1 + steps, 9999 * 12 + 11) -%}
         {%- do return(day.replace(year=months // 12, month=months % 12 + 1, day=1)) -%}
     {%- endif -%}
-    {%- set length = 7 if period_type == 'week' else 1 -%}
-    {%- set start = day - modules.datetime.timedelta(days=day.weekday() if period_type == 'week' else 0) -%}
-    {%- do return(start + modules.datetime.timedelta(days=length * steps)) -%}
+    {%- set days = 7 * steps - day.weekday() if period_type == 'week' else steps -%}
+    {%- do return(day.fromordinal(between(1, day.toordinal() + days, day.max.toordinal()))) -%}
 {%- endmacro %}
+{% macro between(least, number, greatest) %}{% do return(([least, number, greatest] | sort)[1]) %}{% endmacro %}
 
 {# The periods of a list of days, each moved by every number of steps: the inside of `in (…)`, never empty. #}
 {% macro periods_of(period_type, days, steps=[0]) -%}
@@ -59,7 +62,7 @@
     {%- for day in days -%}{%- do starts.append(shifted_period(period_type, day, 0)) -%}{%- endfor -%}
     (
     {%- for start in starts | unique | sort -%}
-        ({{ column }} >= date '{{ start }}' and {{ column }} < date '{{ shifted_period(period_type, start, 1) }}')
+        ({{ column }} >= date '{{ start }}' and {{ column }} < {{ next_period(period_type, "date '" ~ start ~ "'") }})
         {{- ' or ' if not loop.last }}
     {%- else -%}
         false

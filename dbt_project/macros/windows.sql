@@ -53,7 +53,7 @@
 #}
 {% macro window_months_of(days, steps=[0]) -%}
     {%- set ends = [] -%}
-    {%- for day in days -%}{%- do ends.extend([day, day + modules.datetime.timedelta(days=6 - day.weekday())]) -%}{%- endfor -%}
+    {%- for day in days -%}{%- do ends.extend([day, shifted_period('day', day, 6 - day.weekday())]) -%}{%- endfor -%}
     {{ periods_of('month', ends, steps) }}
 {%- endmacro %}
 
