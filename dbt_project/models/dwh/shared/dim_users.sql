@@ -20,6 +20,15 @@ with sightings as (
     inner join {{ ref('int_engagement__user_keys') }} as user_keys on tracks.user_key = user_keys.user_key
     where tracks.product = 'all' and tracks.country = 'all'
     union all
+    -- accounts that no event is known of, too: an extract does not say when somebody was there
+    select distinct
+        accounts.identity,
+        accounts.user_id,
+        'engagement' as domain_name,
+        cast(null as date) as first_date,
+        cast(null as date) as last_date
+    from {{ ref('dim_app_users') }} as accounts
+    union all
     select
         identity,
         user_id,
@@ -33,7 +42,7 @@ final as (
     select
         identity,
         user_id,
-        string_agg(domain_name, ',' order by domain_name) as domains,
+        string_agg(distinct domain_name, ',' order by domain_name) as domains,
         min(first_date) as first_date,
         max(last_date) as last_date
     from sightings
