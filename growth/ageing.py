@@ -24,16 +24,23 @@ from ingest.contract_files import load_contracts
 from ingest.errors import IngestError
 
 # Loads that a reader waits for, and all with rows of one of their days in a feed that it reads. A reader without a
-# model is a gate: new to it is what no model has seen.
+# model is a gate: new to it is what no model of the feed's domain has seen, or no model at all where it has none.
 NEEDED = """
 with readers as (
     select * from unnest(%(readers)s::text[], %(models)s::text[], %(feeds)s::text[]) as readers (reader, model, feed)
 ),
 
+own as (select * from unnest(%(own_feeds)s::text[], %(own_models)s::text[]) as own (feed, model)),
+
 consumed as (
     select model, load_id from dwh._consumed_loads
     union all
-    select distinct '', load_id from dwh._consumed_loads
+    select distinct '', consumed.load_id
+    from dwh._consumed_loads as consumed
+    inner join raw._loads as loads on consumed.load_id = loads.load_id
+    where
+        exists (select from own where own.feed = loads.feed and own.model = consumed.model)
+        or not exists (select from own where own.feed = loads.feed)
 ),
 
 pending as (
@@ -104,7 +111,7 @@ def age(
         if not any(contract.raw_days for contract in contracts.values()):
             return []
         nodes = _nodes()
-        needed = _needed(warehouse, [*_gates(contracts), *_models(nodes)])
+        needed = _needed(warehouse, [*_gates(contracts), *_models(nodes)], _own_models(contracts, nodes))
         if needed is None or not nodes:
             return []
         for contract in contracts.values():
@@ -145,7 +152,9 @@ def bring_back(
     with cold.alone(warehouse.conninfo("ingest")):
         needed = None
         if not full_refresh:
-            needed = _needed(warehouse, [*_gates(contracts), *([] if gates_only else _models(_nodes()))])
+            nodes = _nodes()
+            readers = [*_gates(contracts), *([] if gates_only else _models(nodes))]
+            needed = _needed(warehouse, readers, _own_models(contracts, nodes))
         ours = {feed: each for feed, each in contracts.items() if not domains or each.domain in domains}
         thaw(warehouse, say, lambda load: needed is None or load.load_id in needed, ours)
 
@@ -223,10 +232,12 @@ def _sweep(conninfo: str, folder: Path, say: Callable[[str], None]) -> None:
         say(f"files of no use stay in {folder}: {error}")
 
 
-def _needed(warehouse: Warehouse, readers: Sequence[Reader]) -> set[int] | None:
+def _needed(warehouse: Warehouse, readers: Sequence[Reader], own: Sequence[tuple[str, str]]) -> set[int] | None:
     """Loads whose rows have to be in raw; None: all, since no model was ever built."""
     pairs = [(reader, feed) for reader in readers for feed in reader.feeds]
     parameters = {
+        "own_feeds": [feed for feed, _ in own],
+        "own_models": [model for _, model in own],
         "readers": [reader.name for reader, _ in pairs],
         "models": [reader.model for reader, _ in pairs],
         "feeds": [feed for _, feed in pairs],
@@ -239,6 +250,16 @@ def _needed(warehouse: Warehouse, readers: Sequence[Reader]) -> set[int] | None:
 
 def _gates(contracts: Iterable[str]) -> list[Reader]:
     return [Reader(f"gate of {feed}", "", (feed,)) for feed in contracts]
+
+
+def _own_models(contracts: Mapping[str, Contract], nodes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Feeds, each with the models of its domain."""
+    return [
+        (feed, node["name"])
+        for feed, contract in contracts.items()
+        for node in nodes.values()
+        if contract.domain in node["tags"]
+    ]
 
 
 def _models(nodes: Mapping[str, Any]) -> list[Reader]:

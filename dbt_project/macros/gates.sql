@@ -1,8 +1,9 @@
 {#
     What is new to a gate, and what becomes of failing rows. See docs/data-quality.md.
 
-    A load is new until a model has consumed it (macros/changes.sql): gate_raw and gate_staging run before the models
-    do, so they judge the loads of this run, and those of an earlier run whose gate stopped them. The days of all other
+    A load is new until a model of its domain has consumed it (macros/changes.sql): gate_raw and gate_staging run before
+    the models do, so they judge the loads of this run, and those of an earlier run whose gate stopped them. A run of
+    another domain says nothing of them: its models see all loads, its gates their own. The days of all other
     loads are the feed's history. Days and loads are looked up first and rendered as literals, so that the tests read
     raw through its index on time, never all of it.
 #}
@@ -14,12 +15,22 @@
         where feed = '{{ feed }}' and status <> 'refused'
         {%- if state_exists %}
             and not exists (
-                select 1 from {{ state('_consumed_loads') }} as consumed where consumed.load_id = loads.load_id
+                select 1 from {{ state('_consumed_loads') }} as consumed
+                where consumed.load_id = loads.load_id and consumed.model in ('{{ models_of_domain(feed) | join("', '") }}')
             )
         {%- endif %}
         order by load_id
     {%- endset -%}
     {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
+
+{# Names of the models and snapshots of a feed's domain, whose name its source has; where it has none, of all domains. #}
+{% macro models_of_domain(feed) %}
+    {%- set domains = graph.sources.values() | selectattr('name', 'equalto', feed) | map(attribute='source_name') | list -%}
+    {%- set nodes = graph.nodes.values() | selectattr('resource_type', 'in', ['model', 'snapshot']) | list -%}
+    {%- set own = [] -%}
+    {%- for node in nodes if domains and domains[0] in node.tags %}{% do own.append(node.name) %}{% endfor -%}
+    {%- do return(own or nodes | map(attribute='name') | list) -%}
 {% endmacro %}
 
 {# The same as the inside of `in (…)`. #}

@@ -8,10 +8,17 @@ from __future__ import annotations
 import psycopg
 
 NEWEST_DAYS = """
-create view dwh._newest_days as
-select feed, max(event_date) as newest_date from raw._changed_days group by feed;
+create or replace view dwh._newest_days as
+select days.feed, max(days.event_date) as newest_date
+from raw._changed_days as days
+inner join raw._loads as loads on days.load_id = loads.load_id
+-- what lay ahead when its file was loaded stays in the ledger when it is unloaded
+where days.event_date <= cast(loads.finished_at at time zone 'UTC' as date) + 1
+group by days.feed;
 comment on view dwh._newest_days is 'Newest day of events that a load of the feed brought; read by growth metrics.';
 """
+# Missing, or that of an older release.
+OUTDATED = "select coalesce(pg_get_viewdef(to_regclass('dwh._newest_days')) !~ 'finished_at', true)"
 # Only its own sessions' transactions are shown to a reader: the owner looks for it, and tells one number.
 LONGEST_TRANSACTION = """
 create function dwh._longest_transaction_seconds() returns numeric
@@ -26,7 +33,7 @@ grant execute on function dwh._longest_transaction_seconds() to analyst;
 
 def ensure_readable(conn: psycopg.Connection) -> None:
     """Make what no mart has where it is missing, as the owner of the warehouse."""
-    if conn.execute("select to_regclass('dwh._newest_days')").fetchone() == (None,):
+    if conn.execute(OUTDATED).fetchone() == (True,):
         # rights of the view are those of its owner: the role that may read raw
         conn.execute("set local role transform")
         conn.execute(NEWEST_DAYS)

@@ -35,7 +35,7 @@ def before(feeds_that_age: None, bench, tmp_path: Path, monkeypatch: pytest.Monk
         bench.land(f"sessions/{number}.csv", *(f"{user},2024-01-{day},true,EMAIL" for user in range(50)))
         bench.load(large_file_bytes=1 if number == 1 else 10**9)
     # as dbt leaves it when every model has seen every load
-    model = {"name": "model", "resource_type": "model", "depends_on": {"nodes": []}}
+    model = {"name": "model", "resource_type": "model", "tags": ["acquisition"], "depends_on": {"nodes": []}}
     config = {"materialized": "incremental", "meta": {"feeds": ["sessions"]}}
     manifest = tmp_path / "home" / "dbt" / "target-prod" / "manifest.json"
     manifest.parent.mkdir(parents=True)

@@ -117,11 +117,20 @@ def test_gate_raw_judges_prices_hours_and_payments_of_feeds_that_came(pipeline: 
     }
 
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:  # as when they are history
-        conn.execute("create table dwh._consumed_loads as select 'a_model' as model, load_id from raw._loads")
+        conn.execute("create table dwh._consumed_loads as select 'fct_payments' as model, load_id from raw._loads")
     pipeline.land("payments", "b.csv", ["4,bob,2024-01-07,9.99,EUR"])
     pipeline.land("viewing_activity", "b.csv", ["ann,2024-01-07,1"])
     pipeline.load()
     assert failures(pipeline, "raw") == set(), "only days that new loads touched are read"
+
+
+def test_a_run_of_another_domain_judges_no_load_of_this_one(pipeline: Pipeline) -> None:
+    pipeline.land("viewing_activity", "bad.csv", ["ann,2024-01-06,-1"])
+    land(pipeline, "a.csv", {0: 10, 1: 10})
+    assert "within_range_viewing_activity_hours_watched" in failures(pipeline, "raw")
+    for layer in dbt.LAYERS:
+        assert dbt.run_layer(layer, pipeline.warehouse, domains=["acquisition"]).succeeded
+    assert "within_range_viewing_activity_hours_watched" in failures(pipeline, "raw")
 
 
 def test_gate_staging_stops_a_view_that_loses_rows(pipeline: Pipeline) -> None:
@@ -271,3 +280,6 @@ def test_a_day_far_ahead_is_forgotten_when_its_file_is_unloaded(steady: Pipeline
     # nor does it hide, as a part of history, that a day is missing
     land(steady, "next.csv", {HISTORY + 1: PER_DAY})
     assert failures(steady, "raw") == {"no_day_missing_sessions"}
+    # nor that the feed stands still
+    assert "newest_day_is_fresh_sessions" in {check.name for check in dbt.check_freshness(steady.warehouse).failures}
+    assert steady.query("select newest_date < '2199-01-01' from dwh._newest_days where feed = 'sessions'") == [(True,)]
