@@ -24,7 +24,7 @@ from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.precheck.command import check
 from growth.rejects import rejects
-from growth.settings import feeds_folder, growth_home, landing_folder
+from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home, landing_folder
 from growth.thaw import thaw
 
 GROUP_HELP = """\
@@ -133,6 +133,7 @@ def publish(roll_back: bool, force: bool) -> None:
     from growth.gate_results import run_gate
     from growth.publish import publish as publish_marts
     from growth.rollback import rollback
+    from growth.turns import no_run_beside
 
     warehouse = prepared()
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
@@ -143,14 +144,15 @@ def publish(roll_back: bool, force: bool) -> None:
             say(f"mart.{mart} did not exist then, and stays as it is.")
         return
     run_id = f"publish {now}"
-    for layer in ("raw", *dbt.LAYERS):
-        result = run_gate(layer, warehouse, run_id)
-        for failure in result.failures:
-            say(dbt.describe(failure))
-        if not result.succeeded:
-            say(f"Nothing was published: gate {layer} failed. {result.error}".strip())
-            sys.exit(1)
-    publication = publish_marts(warehouse, run_id, dbt.mart_names(), force=force)
+    with no_run_beside(warehouse):  # it would build candidates that no gate has judged
+        for layer in ("raw", *dbt.LAYERS):
+            result = run_gate(layer, warehouse, run_id)
+            for failure in result.failures:
+                say(dbt.describe(failure))
+            if not result.succeeded:
+                say(f"Nothing was published: gate {layer} failed. {result.error}".strip())
+                sys.exit(1)
+        publication = publish_marts(warehouse, run_id, dbt.mart_names(), force=force)
     for mart, count in publication.row_counts.items():
         say(f"mart.{mart}: {count:,} rows, {publication.changed_counts[mart]:,} changed")
 
@@ -163,14 +165,16 @@ def rebuild_history() -> None:
     """
     from growth import dbt
     from growth.gate_results import run_gate
+    from growth.turns import no_run_beside
 
     warehouse = prepared()
     run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    result = run_gate("raw", warehouse, run_id)  # what is built from is judged first, as in a run
-    if not result.succeeded:
-        say("\n".join([*map(dbt.describe, result.failures), "Nothing was rebuilt: gate raw failed."]))
-        sys.exit(1)
-    result = dbt.rebuild_history(warehouse)
+    with no_run_beside(warehouse):
+        result = run_gate("raw", warehouse, run_id)  # what is built from is judged first, as in a run
+        if not result.succeeded:
+            say("\n".join([*map(dbt.describe, result.failures), "Nothing was rebuilt: gate raw failed."]))
+            sys.exit(1)
+        result = dbt.rebuild_history(warehouse)
     if not result.succeeded:
         say("\n".join(map(dbt.describe, result.failures)) or result.error)
         sys.exit(1)
@@ -294,11 +298,16 @@ def down(purge: bool) -> None:
     server = EmbeddedPostgres(growth_home())
     if purge:
         server.purge()
-        for name in ("airflow", "cold", "dbt", "logs", "pycache"):  # what we made, and nothing else that lies there
+        made = ["airflow", "alerts", "dbt", "edr", "logs", "pycache"]  # what we made, and nothing else that lies there
+        if is_embedded := Warehouse.from_environment() is None:
+            made.append(cold_folder().name)
+        for name in made:
             shutil.rmtree(growth_home() / name, ignore_errors=True)
+        kept = "" if is_embedded else " The warehouse of WAREHOUSE_HOST stays, and the files of its old rows."
+        say(f"Stopped, and all data deleted.{kept}")
     else:
         server.stop()
-    say("Stopped, and all data deleted." if purge else "Stopped.")
+        say("Stopped.")
 
 
 @cli.command()

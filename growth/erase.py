@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -14,8 +14,8 @@ import psycopg
 from growth import ageing, people, people_files, table
 from growth.console import prepared, say
 from growth.people import KEPT_FAILURES, ROLLBACK_COPIES, People, Place
-from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
-from growth.turns import commands_turn
+from growth.settings import Warehouse, cold_folder, feeds_folder
+from growth.turns import no_run_beside
 from ingest import cold, erasure
 from ingest.contract_files import load_contracts
 from ingest.tombstones import SPACE
@@ -50,7 +50,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
     if not yes:
         click.confirm(f"Erase {len(who.users)} users of {identity}? There is no way back.", abort=True, err=True)
     run_id = f"erase {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    with _turn(warehouse):
+    with no_run_beside(warehouse):
         _erase(warehouse, who, run_id, is_known=bool(found))
         left = _rebuild(warehouse, run_id) if found else ""
         if not left:
@@ -107,18 +107,6 @@ def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, in
     loads = [load for load in cold.cold_loads(conn) if load.feed in columns]
     cold.check(loads, cold_folder())
     return [(load, cold.rows_of(load, columns[load.feed], who.users, cold_folder())) for load in loads]
-
-
-@contextlib.contextmanager
-def _turn(warehouse: Warehouse) -> Iterator[None]:
-    """No run beside us: neither one of this home, nor of another Airflow on the same warehouse."""
-    with contextlib.ExitStack() as stack:
-        if Warehouse.from_environment() is None:
-            from embedded.stack import run_lock
-
-            stack.enter_context(run_lock(growth_home()))
-        stack.enter_context(commands_turn(warehouse))
-        yield
 
 
 def _erase(warehouse: Warehouse, who: People, run_id: str, *, is_known: bool) -> None:

@@ -9,7 +9,7 @@ Target: ``dwh._turn``, one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import psycopg
 
@@ -37,6 +37,32 @@ select exists (
 
 class TurnTaken(Exception):
     """Somebody else builds models."""
+
+
+@contextmanager
+def no_run_beside(warehouse: Warehouse) -> Iterator[None]:
+    """No run beside a command: neither one of this home, nor of another Airflow on the same warehouse.
+
+    Raises:
+        EmbeddedError: `growth run` is going on.
+        TurnTaken: a run of Airflow is going on, or something else builds models.
+    """
+    from growth.backup import airflow_state
+
+    airflow = airflow_state.find()
+    with airflow.no_run_here() if airflow else nullcontext(False) as is_over, commands_turn(warehouse):
+        run_id = turn_of(warehouse)
+        # between two tasks, or while files load, dbt is not at work
+        if airflow and airflow.is_there() and not is_over and run_id and airflow.is_going_on(run_id):
+            raise TurnTaken(f"The run {run_id} is going on: wait for its end.")
+        yield
+
+
+def turn_of(warehouse: Warehouse) -> str | None:
+    """The run that took the turn last."""
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        row = conn.execute("select run_id from dwh._turn").fetchone()
+    return str(row[0]) if row else None
 
 
 @contextmanager

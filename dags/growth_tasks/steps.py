@@ -60,7 +60,8 @@ def fail_for_good(function: Callable[..., Any]) -> Callable[..., Any]:
 
         try:
             return function(*args, **kwargs)
-        except (psycopg.OperationalError, WarehouseUnreachable, ConnectionLost):
+        except (psycopg.OperationalError, WarehouseUnreachable, ConnectionLost) as error:
+            mask_chain(error)
             raise
         except (AirflowFailException, AirflowSkipException):
             raise
@@ -140,6 +141,7 @@ def gate(layer: str) -> Any:
     def run_gate() -> None:
         from growth.gate_results import run_gate as run
 
+        _require_turn()
         result = run(layer, warehouse(), get_current_context()["run_id"], _domains())
         _report(f"gate {layer}", f"gate_{layer}", result)
         log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
@@ -155,6 +157,7 @@ def run_layer(layer: str) -> Any:
     def build() -> None:
         from growth import dbt, invocations
 
+        _require_turn()
         full_refresh = bool(get_current_context()["params"]["full_refresh"])
         result = dbt.run_layer(layer, warehouse(), domains=_domains(), full_refresh=full_refresh)
         invocations.record(warehouse(), get_current_context()["run_id"], f"run_{layer}", result)
@@ -176,6 +179,7 @@ def publish_marts() -> dict[str, int]:
     from growth.publish import publish
     from growth.status import silent_domains
 
+    _require_turn()
     run_id = get_current_context()["run_id"]
     publication = publish(warehouse(), run_id, mart_names(_domains()))
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
@@ -219,6 +223,18 @@ def _take_turn() -> str | None:
         return not IS_TEST_RUN and ti.get_dr_count(dag_id, run_ids=[run_id], states=["running"]) > 0
 
     return take_turn(warehouse(), context["run_id"], is_going_on)
+
+
+def _require_turn() -> None:
+    """Nothing is judged, built or published by a task that was cleared when another run has built since."""
+    from growth.turns import turn_of
+
+    run_id = get_current_context()["run_id"]
+    if (holder := turn_of(warehouse())) != run_id:
+        raise AirflowFailException(
+            f"The run {holder} has built since: what there is now is not what this run made. Clear all of its tasks, or"
+            " trigger a new run."
+        )
 
 
 def _prepare_elementary() -> None:

@@ -212,3 +212,27 @@ class TestWhatIsRetried:
 
         with pytest.raises(AirflowFailException, match="broken"):
             steps.fail_for_good(fail)()
+
+    def test_a_server_error_within_a_load_is_not(self, steps: Any) -> None:
+        import psycopg
+        from airflow.sdk.exceptions import AirflowFailException
+
+        def load() -> None:
+            error = psycopg.errors.InsufficientPrivilege("permission denied")
+            raise error from error
+
+        with pytest.raises(AirflowFailException, match="permission denied"):
+            steps.fail_for_good(load)()
+
+    def test_a_task_that_is_cleared_after_another_run_has_built_is_not(
+        self, steps: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        monkeypatch.setattr(steps, "warehouse", lambda: None)
+        monkeypatch.setattr(steps, "get_current_context", lambda: {"run_id": "yesterday"})
+        monkeypatch.setattr("growth.turns.turn_of", lambda _: "today")
+        with pytest.raises(AirflowFailException, match="The run today has built since"):
+            steps.publish_marts.function()
+        monkeypatch.setattr("growth.turns.turn_of", lambda _: "yesterday")
+        steps._require_turn()

@@ -336,3 +336,14 @@ def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
     with quiet(pipeline.warehouse, None, print), pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
         pass
     assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) is None
+
+
+@pytest.mark.parametrize("command", [["publish"], ["rebuild-history"]])
+def test_no_command_builds_or_publishes_beside_another(
+    pipeline: Pipeline, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+    with commands_turn(pipeline.warehouse):
+        done = CliRunner().invoke(cli, command)
+    assert isinstance(done.exception, TurnTaken)

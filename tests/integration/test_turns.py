@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
+from growth.backup import airflow_state
 from growth.settings import Warehouse, feeds_folder
-from growth.turns import take_turn
+from growth.turns import TurnTaken, no_run_beside, take_turn, turn_of
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
 
@@ -33,3 +35,22 @@ def test_of_runs_that_start_at_once_one_takes_the_turn(prepared: Warehouse) -> N
         answers = list(pool.map(lambda number: take_turn(prepared, f"run {number}", lambda _: True), range(8)))
     assert answers.count(None) == 1
     assert set(answers) - {None} == {f"run {answers.index(None)}"}
+
+
+def test_no_command_begins_beside_a_run_of_airflow(prepared: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it has no session open: while files load, and between two tasks."""
+    address = f"{prepared.user}:{prepared.passwords[prepared.user]}@{prepared.host}:{prepared.port}/{prepared.database}"
+    monkeypatch.setenv(airflow_state.ADDRESS, f"postgresql+psycopg2://{address}")
+    with psycopg.connect(prepared.conninfo()) as conn:  # the warehouse stands for the metadata, too
+        conn.execute("create table public.dag_run (dag_id text, run_id text, state text)")
+        conn.execute("insert into public.dag_run values ('growth_daily', 'scheduled', 'running')")
+    assert turn_of(prepared) is None
+    with no_run_beside(prepared):
+        pass
+    take_turn(prepared, "scheduled", lambda _: True)
+    with pytest.raises(TurnTaken, match="scheduled is going on"), no_run_beside(prepared):
+        pass
+    with psycopg.connect(prepared.conninfo()) as conn:
+        conn.execute("update public.dag_run set state = 'success'")
+    with no_run_beside(prepared):
+        assert take_turn(prepared, "next", lambda _: True) is not None
