@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ LOG_LIMIT_BYTES = 20 * 1024 * 1024
 
 
 @contextmanager
-def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterator[int]:
+def locked(
+    path: Path, timeout_seconds: float = 180.0, busy: str = "", tell: Callable[[], None] | None = None
+) -> Iterator[int]:
     """Hold an exclusive lock on a file; the kernel frees it when the process ends, however it ends.
 
     Gives the descriptor: a child that inherits it holds the lock too.
@@ -27,6 +29,7 @@ def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterat
         path: the lock file, made if absent.
         timeout_seconds: how long to wait for another process.
         busy: what to say when the wait is over.
+        tell: called once, where there is something to wait for.
 
     Raises:
         EmbeddedError: another process held the lock all the time, or the file cannot be written.
@@ -45,6 +48,9 @@ def locked(path: Path, timeout_seconds: float = 180.0, busy: str = "") -> Iterat
             except BlockingIOError:
                 if time.monotonic() >= end:
                     raise EmbeddedError(busy or f"another process holds {path}") from None
+                if tell:
+                    tell()
+                    tell = None
                 time.sleep(LOCK_POLL_SECONDS)
         yield descriptor
     finally:

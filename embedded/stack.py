@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,13 +30,16 @@ STOP_SECONDS = 45.0
 HEARTBEATS = ("scheduler", "triggerer", "dag_processor")
 
 
-def run_lock(home: Path) -> AbstractContextManager[int]:
+def run_lock(
+    home: Path, timeout_seconds: float = 0.0, tell: Callable[[], None] | None = None
+) -> AbstractContextManager[int]:
     """Held by a run in a process of its own, and while the stack starts: two writers would spoil each other's run."""
     make_folder(home / "airflow")
     return locked(
         home / "airflow" / "run.lock",
-        0.0,
+        timeout_seconds,
         f"another run in {home} is going on, or Airflow is starting there: wait for its end",
+        tell,
     )
 
 

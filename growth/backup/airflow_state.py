@@ -10,7 +10,7 @@ import hashlib
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,20 +121,20 @@ class AirflowState:
         return int(row[0]) if row else 0
 
     @contextmanager
-    def no_run_here(self) -> Iterator[bool]:
-        """Keep `growth run` from starting a run in a process of its own.
+    def no_run_here(self, timeout_seconds: float = 0.0, tell: Callable[[], None] | None = None) -> Iterator[bool]:
+        """Keep `growth run` from starting a run in a process of its own; ``tell`` is called if one is waited for.
 
         Gives whether that says of any run that it is over: no other process of this home runs the DAG.
 
         Raises:
-            EmbeddedError: one is going on.
+            EmbeddedError: one is going on, all that time.
         """
         from embedded.stack import AirflowStack
 
         if self.home is None or AirflowStack(self.home, None).is_running():
             yield False
         else:
-            with run_lock(self.home):
+            with run_lock(self.home, timeout_seconds, tell):
                 yield True
 
 

@@ -27,9 +27,13 @@ def quiet(warehouse: Warehouse, airflow: AirflowState | None, say: Callable[[str
 
     Raises:
         BackupFailed: a run went on for hours.
-        EmbeddedError: `growth run` is going on in a process of its own.
+        EmbeddedError: `growth run`, in a process of its own, went on for hours.
     """
-    nobody_else = airflow.no_run_here() if airflow else nullcontext(False)
+
+    def tell() -> None:
+        say("Waiting for the end of `growth run` ...")
+
+    nobody_else = airflow.no_run_here(PATIENCE_SECONDS, tell) if airflow else nullcontext(False)
     with nobody_else as is_over, psycopg.connect(warehouse.conninfo()) as conn:
         deadline, told = time.monotonic() + PATIENCE_SECONDS, False
         while conn.execute("select to_regclass('dwh._turn')").fetchone() != (None,):

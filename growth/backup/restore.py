@@ -78,7 +78,7 @@ def restore(
         RawSchemaMismatchError: the contracts of now do not fit; the warehouse of before is still there.
     """
     found = manifest.read(backup)
-    check_versions(found)
+    check_versions(found, with_airflow=wanted.airflow)
     server = _check_target(warehouse, found, is_forced=wanted.is_forced)
     if Warehouse.from_environment() is None and (data := EmbeddedPostgres(growth_home()).data).exists():
         _check_space(data, found)
@@ -130,15 +130,15 @@ def restore(
     return found
 
 
-def check_versions(found: Manifest) -> None:
-    """Refuse a backup of a newer release, or of a newer Airflow."""
+def check_versions(found: Manifest, *, with_airflow: bool = True) -> None:
+    """Refuse a backup of a newer release, or of a newer Airflow whose metadata are to be restored."""
     if found.schema_version > VERSION:
         raise BackupFailed(
             f"The backup is of growth {found.growth_version}, which has version {found.schema_version} of schema raw; "
             f"this release knows {VERSION}: restore it with that release or a newer one."
         )
     installed = manifest.package_version("apache-airflow")
-    if found.airflow and _release(found.airflow.airflow_version) > _release(installed):
+    if with_airflow and found.airflow and _release(found.airflow.airflow_version) > _release(installed):
         raise BackupFailed(
             f"The backup is of Airflow {found.airflow.airflow_version}, and {installed} is installed: restore it with "
             "that version or a newer one, or without Airflow's metadata: --without-airflow"

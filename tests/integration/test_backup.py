@@ -15,6 +15,8 @@ from support.disk import small_disk
 from support.pipeline import Pipeline
 from support.postgres import PostgresServer, new_warehouse
 
+from embedded.errors import EmbeddedError
+from embedded.stack import run_lock
 from growth import dbt
 from growth.backup import airflow_state, manifest, quiet, take
 from growth.backup.airflow_state import AirflowState
@@ -176,6 +178,30 @@ def test_a_backup_waits_for_a_run_and_lets_none_begin(
             conn.execute("set lock_timeout = '100ms'")
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 conn.execute("begin; lock table dwh._turn in share row exclusive mode")  # as growth.turns does
+
+
+def test_a_backup_waits_for_growth_run_and_lets_none_begin(
+    pipeline: Pipeline, airflow: AirflowState, tmp_path: Path
+) -> None:
+    holds, may_end, said = threading.Event(), threading.Event(), []
+
+    def run() -> None:
+        with run_lock(tmp_path):
+            holds.set()
+            may_end.wait(30)
+
+    def say(text: str) -> None:
+        said.append((text, may_end.is_set()))
+        may_end.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert holds.wait(30)
+    with quiet.quiet(pipeline.warehouse, replace(airflow, home=tmp_path), say):
+        assert said == [("Waiting for the end of `growth run` ...", False)]
+        with pytest.raises(EmbeddedError, match="another run"), run_lock(tmp_path):
+            pass
+    thread.join()
 
 
 def test_airflows_metadata_come_back_with_their_key_only_and_while_nobody_uses_them(

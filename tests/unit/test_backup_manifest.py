@@ -96,6 +96,7 @@ def test_backups_of_newer_releases_are_refused_with_what_to_do(tmp_path: Path) -
     airflow = make(tmp_path, "b", airflow=manifest.Metadata("9.10.1", 17, 0, ""))
     with pytest.raises(BackupFailed, match=r"Airflow 9.10.1, and .* --without-airflow"):
         check_versions(manifest.read(airflow))
+    check_versions(manifest.read(airflow), with_airflow=False)
 
 
 def test_no_secret_has_a_place_in_a_manifest(tmp_path: Path) -> None:
