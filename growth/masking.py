@@ -23,15 +23,15 @@ SECTION = re.compile(r"\n(?=(?:DETAIL|HINT|CONTEXT|QUERY|LINE \d+):)")
 
 
 def masked(text: str, sqlstate: str | None) -> str:
-    """An error's text without values: those that are quoted, and the rows and keys of its detail.
+    """An error's text without values: those that are quoted, the rows and keys of its detail, the record it came from.
 
     Args:
         text: of psycopg2: message, then lines that begin with LINE, DETAIL, HINT, CONTEXT.
         sqlstate: the code of the error; None where the server gave none.
     """
-    if sqlstate is None or sqlstate.startswith(NAMES_ONLY):
-        return text
     first, *others = SECTION.split(text)
+    if sqlstate is None or sqlstate.startswith(NAMES_ONLY):  # but a COPY that is canceled tells at which record
+        return "\n".join([first, *(_masked_section(each) if each.startswith("CONTEXT") else each for each in others)])
     if not sqlstate.startswith(INTEGRITY):
         first = _unquoted(first)
     return "\n".join([first, *map(_masked_section, others)])
@@ -39,7 +39,9 @@ def masked(text: str, sqlstate: str | None) -> str:
 
 def mask_chain(error: BaseException | None) -> None:
     """Mask an error and what it was raised from, all of which a traceback shows."""
-    while error is not None:
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         if isinstance(error, psycopg.Error):
             error.args = (masked(str(error), error.sqlstate),)
         error = error.__cause__ or error.__context__

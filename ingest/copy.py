@@ -52,7 +52,9 @@ def connect(conninfo: str, contract: Contract) -> Iterator[psycopg.Connection]:
             )
             yield conn
     except psycopg.Error as error:
-        raise as_ingest_error(error) from error
+        if (ours := as_ingest_error(error)) is error:
+            raise
+        raise ours from error
 
 
 def copy_records(
@@ -182,5 +184,6 @@ def is_about_content(error: psycopg.Error) -> bool:
 def as_ingest_error(error: psycopg.Error) -> Exception:
     """What to raise for an error of the server that the file has no part in."""
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return WarehouseUnreachable(f"warehouse: {' '.join(str(error).split())}")
+        text = error.diag.message_primary or str(error)  # not its context, which quotes the record that was read
+        return WarehouseUnreachable(f"warehouse: {' '.join(text.split())}")
     return error

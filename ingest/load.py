@@ -222,7 +222,7 @@ def _reason(error: Exception) -> str:
     """Why a file is refused, without what the server quotes of its records."""
     text = str(error)
     if isinstance(error, psycopg.Error):
-        text = re.sub(r'"[^"]*"', '"…"', error.diag.message_primary or text)
+        text = re.sub(r'".*"', '"…"', error.diag.message_primary or text, flags=re.DOTALL)
     return text.replace("\0", "\\0")
 
 

@@ -61,7 +61,7 @@ def _shown(contract: Contract, column_name: str | None, message: str) -> str:
     """A message for logs: what it quotes of a personal column is left out."""
     if column_name is not None and column_name not in contract.personal_columns:
         return message
-    return re.sub(r'"[^"]*"', '"…"', message)
+    return re.sub(r'".*"', '"…"', message, flags=re.DOTALL)  # a value may hold quotes itself
 
 
 @dataclass(frozen=True, slots=True)

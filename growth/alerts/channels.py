@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -79,6 +80,8 @@ class Webhook:
             busy = error.code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
             transient = busy or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
             raise ChannelDown(f"the server answered {error.code} {error.reason}", transient=transient) from None
+        except http.client.HTTPException:  # its text may be the address, which is a secret
+            raise ChannelDown("the address, or what answered there, is not HTTP") from None
         except (OSError, ValueError) as error:  # ValueError: an address that is none
             reason = getattr(error, "reason", error)
             raise ChannelDown(f"no answer: {reason}", transient=isinstance(error, OSError)) from None

@@ -36,9 +36,11 @@ def _send(warehouse: Warehouse, alert: Alert, channel: Channel) -> bool:
         deliver(channel, alert)
     except BaseException as error:  # whatever it is: the claim must not keep the next one silent
         ledger.release(warehouse, alert, channel.name)
-        if not isinstance(error, ChannelDown):
+        if not isinstance(error, Exception):
             raise
-        log.warning("alert not sent to %s: %s\n%s", channel.name, error, as_text(alert))
+        # of what nobody foresaw no word: an address is a secret; and the channels after it get theirs
+        reason = error if isinstance(error, ChannelDown) else type(error).__name__
+        log.warning("alert not sent to %s: %s\n%s", channel.name, reason, as_text(alert))
         return False
     ledger.confirm(warehouse, alert, channel.name)
     log.info("alert sent to %s: %s", channel.name, alert.title)

@@ -12,6 +12,10 @@ from support.pipeline import Pipeline
 
 from growth import dbt
 from growth.masking import mask_chain
+from growth.settings import feeds_folder
+from ingest.contract_files import load_contracts
+from ingest.copy import connect
+from ingest.errors import WarehouseUnreachable
 
 # Nobody else's text.
 PERSON = "6600660066"
@@ -53,3 +57,15 @@ def test_a_traceback_of_ours_says_nothing_of_whom_an_error_quotes(published: Pip
     told = "".join(traceback.format_exception_only(caught.value))
     assert 'invalid input syntax for type bigint: "…"' in told
     assert PERSON not in told
+
+
+def test_an_error_within_a_load_is_raised_once_and_without_the_record_it_came_from(published: Pipeline) -> None:
+    contract, conninfo = load_contracts(feeds_folder())["sessions"], published.warehouse.conninfo("ingest")
+    with pytest.raises(psycopg.errors.UndefinedTable) as caught, connect(conninfo, contract) as conn:
+        conn.execute("select * from nowhere")
+    assert caught.value.__cause__ is None, "or whoever follows the causes never ends"
+    canceled = "do $$ begin raise 'canceled' using errcode = '57014'; end $$"
+    with pytest.raises(WarehouseUnreachable, match="canceled") as unreachable, connect(conninfo, contract) as conn:
+        conn.execute(canceled.encode())
+    assert "CONTEXT" in str(unreachable.value.__cause__)
+    assert "CONTEXT" not in str(unreachable.value)

@@ -175,6 +175,7 @@ def test_a_login_goes_over_tls_only(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         ({"GROWTH_WEBHOOK_URL": "file:///etc/passwd"}, "does not begin with https"),
         ({"GROWTH_WEBHOOK_URL": "hooks.example.com/x"}, "does not begin with https"),
+        ({"GROWTH_WEBHOOK_URL": "https://hooks.example.com/T0/secret # team"}, "^the address, or what .* is not HTTP$"),
         ({"GROWTH_SMTP_HOST": "localhost"}, "GROWTH_ALERT_TO, GROWTH_ALERT_FROM not set"),
         ({"GROWTH_ALERT_TO": "ann@example.com"}, "GROWTH_SMTP_HOST, GROWTH_ALERT_FROM not set"),
         (mail_settings(25, GROWTH_ALERT_TO="ann"), "no address: ann"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
-from growth.masking import masked
+from growth.masking import mask_chain, masked
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,19 @@ from growth.masking import masked
         ("42703", 'column "usr_id" does not exist\nHINT:  Perhaps you meant "user_id".', None),
         ("53100", 'could not extend file "base/1/2": No space left on device', None),
         (None, 'connection to server at "warehouse" failed', None),
+        (
+            "57014",
+            'canceling statement due to statement timeout\nCONTEXT:  COPY sessions, line 3: "bob,2024-01-31"',
+            "canceling statement due to statement timeout\nCONTEXT:  COPY sessions, line 3: …",
+        ),
     ],
 )
 def test_values_are_masked_and_names_are_not(sqlstate: str | None, text: str, expected: str | None) -> None:
     assert masked(text, sqlstate) == (text if expected is None else expected)
+
+
+def test_an_error_that_is_its_own_cause_is_masked_once() -> None:
+    error = psycopg.errors.InvalidTextRepresentation("broken")
+    error.__cause__ = error
+    mask_chain(error)
+    assert error.args == ("broken",)
