@@ -158,7 +158,9 @@ select
     cast(loads.finished_at at time zone 'UTC' as date) as load_date,
     rejects.reason,
     count(*) as record_count,
-    count(*) filter (where rejects.replayed_at is null and rejects.discarded_at is null) as waiting_count,
+    count(*) filter (
+        where rejects.replayed_at is null and rejects.discarded_at is null and loads.status = 'loaded'
+    ) as waiting_count,
     count(rejects.replayed_at) as replayed_count,
     count(rejects.discarded_at) as discarded_count
 from raw._rejects as rejects
@@ -169,16 +171,15 @@ comment on column mart.reject_summary.feed is 'Feed that the records belong to.'
 comment on column mart.reject_summary.load_date is 'UTC day on which their files were loaded.';
 comment on column mart.reject_summary.reason is 'As docs/feeds.md lists them.';
 comment on column mart.reject_summary.record_count is 'Records that were refused.';
-comment on column mart.reject_summary.waiting_count is 'Those that nobody has dealt with yet.';
+comment on column mart.reject_summary.waiting_count is
+'Those that nobody has dealt with yet; of a file that was replaced or taken out none waits.';
 comment on column mart.reject_summary.replayed_count is 'Those that were loaded later: growth rejects replay.';
 comment on column mart.reject_summary.discarded_count is 'Those that were given up: growth rejects discard.'
 """
 VIEWS = {"load_history": LOAD_HISTORY, "reject_summary": REJECT_SUMMARY}
-# The last column of each: a view of an older release lacks it.
-NEWEST = {"load_history": "corrected_at", "reject_summary": "discarded_count"}
-LACKING = """
-select not exists (select from pg_attribute where attrelid = to_regclass(%s) and attname = %s)
-"""
+# What the definition of an older release lacks.
+NEWEST = {"load_history": "corrected_at", "reject_summary": "status"}
+LACKING = "select coalesce(position(%(newest)s in pg_get_viewdef(to_regclass(%(view)s))), 0) = 0"
 
 
 def ensure_operations(conn: psycopg.Connection) -> None:
@@ -188,5 +189,5 @@ def ensure_operations(conn: psycopg.Connection) -> None:
     conn.execute(DBT_INVOCATIONS)
     for name, statements in VIEWS.items():
         # looked up first: `create or replace` would wait for whoever reads the view
-        if conn.execute(LACKING, [f"mart.{name}", NEWEST[name]]).fetchone() == (True,):
+        if conn.execute(LACKING, {"view": f"mart.{name}", "newest": NEWEST[name]}).fetchone() == (True,):
             conn.execute(statements.encode())

@@ -8,6 +8,7 @@ writing there goes on undisturbed.
 from __future__ import annotations
 
 import base64
+import codecs
 import csv
 import itertools
 import os
@@ -22,11 +23,13 @@ from growth.settings import growth_home, landing_folder, reports_folder
 from ingest.contract import Contract, header_key
 from ingest.errors import IngestError
 from ingest.landing import ARCHIVE_FOLDER
+from ingest.records import MAX_RECORD_BYTES
 from ingest.source import Source, open_source
 from ingest.tombstones import SPACE
 
 # How Elementary's report has its data: as base64, in which no id is found by its text.
 PACKED = re.compile(rb"atob\('([A-Za-z0-9+/]+={0,2})'\)")
+PACKED_FILES = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1")  # gzip, Zstandard, Parquet
 NUMBER = re.compile(r"\.\d+$")  # of an archived file whose path was taken
 
 
@@ -113,7 +116,10 @@ def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile |
             return HoldingFile(path) if _has_user(named, contract, users) else None
         except (IngestError, OSError, csv.Error):
             raw = path.read_bytes()
-            return HoldingFile(path, is_sure=False) if _has_text(raw, users) else None
+            # packed, or in another encoding, it could hold anybody
+            is_utf_8 = codecs.lookup(contract.csv.encoding).name.startswith("utf-8")
+            could = not is_utf_8 or raw.startswith(PACKED_FILES) or _has_text(raw, users)
+            return HoldingFile(path, is_sure=False) if could else None
 
 
 def _blocks(path: Path, contract: Contract) -> Iterator[bytes]:
@@ -136,6 +142,7 @@ def _has_user(path: Path, contract: Contract, users: Sequence[str]) -> bool:
     wanted, is_number = set(users), column.type in ("bigint", "integer")
     with open_source(path, contract) as source:
         dialect = source.csv
+        csv.field_size_limit(MAX_RECORD_BYTES)  # as long as what loads
         rows = csv.reader(_lines(source), delimiter=dialect.delimiter, quotechar=dialect.quote)
         header = next(rows, []) if dialect.header else list(contract.column_names)
         places = [place for place, name in enumerate(header) if header_key(name) in names]

@@ -9,15 +9,18 @@ from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.landing import ARCHIVE_FOLDER, Delivery
 
-# Whatever is loaded whole, and long enough ago: by content, as archived files may have other names than the ledger.
+# Whatever is loaded whole, and long enough ago: by content, as archived files may have other names than the ledger. One
+# content may have come more than once. Records of a file that was replaced wait for nobody.
 _OVER = """
 select size_bytes, sha256 from raw._loads as loads
-where
-    feed = %s and status in ('loaded', 'replaced') and finished_at < now() - %s * interval '1 day'
-    and not exists (
+where feed = %s and status in ('loaded', 'replaced')
+group by size_bytes, sha256
+having
+    max(finished_at) < now() - %s * interval '1 day'
+    and not bool_or(status = 'loaded' and exists (
         select from raw._rejects as rejects
         where rejects.load_id = loads.load_id and replayed_at is null and discarded_at is null
-    )
+    ))
 """
 
 

@@ -69,6 +69,10 @@ def test_delivered_files_are_found_by_the_column_of_users(tmp_path: Path) -> Non
         "_archive/sessions/again.csv.gz.2": gzip.compress(b"userid,time_started\n42,2024-01-01\n"),
         "sessions/broken.csv.gz": b"userid\n42\n",
         "sessions/page.parquet": b"42 pages",
+        "sessions/long.csv.gz": gzip.compress(
+            b"userid,time_started,medium\n1,2024-01-01,%b\n42,,\n" % (b"x" * 200_000)
+        ),
+        "sessions/cut off.csv.gz": gzip.compress(b"userid,time_started\n42,2024-01-01\n")[:-9],
         "events/theirs.csv": b'event_time,user_id\n2024-01-01,"\n42"\n',
         "events/others.csv": b"event_time,user_id\n2024-01-01,042\n",
     }
@@ -79,5 +83,5 @@ def test_delivered_files_are_found_by_the_column_of_users(tmp_path: Path) -> Non
     found = {path.path.relative_to(landing).as_posix(): path.is_sure for path in people_files.delivered(of("42"))}
     assert found == {
         **{name: True for name in contents if "others" not in name},
-        **{"sessions/broken.csv.gz": False, "sessions/page.parquet": False},
+        **{f"sessions/{name}": False for name in ("broken.csv.gz", "page.parquet", "cut off.csv.gz")},
     }
