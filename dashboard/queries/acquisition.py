@@ -86,18 +86,19 @@ QUALITY = Query(
     """
     select
         channel,
-        sum(registration_count) as registration_count,
+        sum(registered_user_count) as registered_user_count,
         sum(activated_user_count) as activated_user_count,
         sum(retained_user_count_30d) as retained_user_count_30d,
         sum(paying_user_count) as paying_user_count,
-        sum(revenue_amount_90d) as revenue_amount_90d
+        sum(revenue_amount_90d) as revenue_amount_90d,
+        bool_and(is_complete) as is_complete
     from mart.channel_quality
     where
         currency_code = %(currency_code)s
         and registration_month between date_trunc('month', cast(%(from_date)s as date)) and %(to_date)s
     group by channel
-    having sum(registration_count) > 0
-    order by registration_count desc, channel
+    having sum(registered_user_count) > 0
+    order by registered_user_count desc, channel
     """,
     ("channel_quality",),
 )

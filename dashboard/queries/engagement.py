@@ -213,7 +213,14 @@ CROSS_PRODUCT = Query(
 OVERLAP = Query(
     """
     with newest as (
-        select max(period_start) as period_start from mart.product_overlap where period_start <= %(to_date)s
+        select coalesce(
+            max(period_start) filter (
+                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
+            ),
+            max(period_start)
+        ) as period_start
+        from mart.active_users
+        where period_type = 'month' and period_start <= %(to_date)s
     )
     select
         overlap.period_start,
@@ -227,7 +234,7 @@ OVERLAP = Query(
     where %(product)s = 'all' or %(product)s in (overlap.product_a, overlap.product_b)
     order by overlap.product_a, overlap.product_b
     """,
-    ("product_overlap",),
+    ("product_overlap", "active_users"),
     slices("product"),
 )
 SCORES = Query(
@@ -245,20 +252,35 @@ SCORES = Query(
 )
 SEGMENTS = Query(
     """
-    with newest as (select max(period_start) as period_start from mart.segment_usage where period_start <= %(to_date)s)
+    with newest as (
+        select coalesce(
+            max(period_start) filter (
+                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
+            ),
+            max(period_start)
+        ) as period_start
+        from mart.active_users
+        where period_type = 'month' and period_start <= %(to_date)s
+    )
     select usage.period_start, usage.segment_value, usage.active_user_count, usage.event_count, usage.events_per_user
     from mart.segment_usage as usage
     inner join newest on usage.period_start = newest.period_start
     where usage.product = %(product)s and usage.segment_type = %(segment_type)s
     order by usage.active_user_count desc, usage.segment_value
     """,
-    ("segment_usage",),
+    ("segment_usage", "active_users"),
     slices("product"),
 )
 COUNTRIES = Query(
     """
     with newest as (
-        select max(period_start) as period_start from mart.active_users
+        select coalesce(
+            max(period_start) filter (
+                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
+            ),
+            max(period_start)
+        ) as period_start
+        from mart.active_users
         where period_type = 'month' and period_start <= %(to_date)s
     )
     select users.period_start, users.country, users.active_user_count, users.event_count, users.is_complete

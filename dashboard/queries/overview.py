@@ -11,7 +11,8 @@ ACTIVE_USERS = Query(
     where
         period_type = %(period_type)s and is_complete
         and product = %(product)s and country = %(country)s and platform = %(platform)s and category = %(category)s
-        and period_start between %(from_date)s and %(to_date)s
+        and period_start >= %(from_date)s
+        and period_start + cast('1 ' || %(period_type)s as interval) <= cast(%(to_date)s as date) + 1
     order by period_start desc
     """,
     ("active_users",),
@@ -50,7 +51,7 @@ QUICK_RATIO = Query(
     where
         period_type = 'week' and is_complete and quick_ratio is not null
         and product = %(product)s and country = %(country)s
-        and period_start between %(from_date)s and %(to_date)s
+        and period_start >= %(from_date)s and period_start + 6 <= %(to_date)s
     order by period_start desc
     """,
     ("growth_accounting",),
@@ -63,7 +64,7 @@ GROSS_RETENTION = Query(
     where
         period_type = 'week' and is_complete and gross_retention_rate is not null
         and product = %(product)s and country = %(country)s
-        and period_start between %(from_date)s and %(to_date)s
+        and period_start >= %(from_date)s and period_start + 6 <= %(to_date)s
     order by period_start desc
     """,
     ("growth_accounting",),
@@ -88,7 +89,8 @@ REVENUE = Query(
     from mart.monthly_revenue
     where
         is_complete and country = %(country)s and plan = 'all' and currency_code = %(currency_code)s
-        and month_start between date_trunc('month', cast(%(from_date)s as date)) and %(to_date)s
+        and month_start >= date_trunc('month', cast(%(from_date)s as date))
+        and month_start + interval '1 month' <= cast(%(to_date)s as date) + 1
     order by month_start desc
     """,
     ("monthly_revenue",),
@@ -100,14 +102,17 @@ MRR = Query(
     from mart.mrr_movements
     where
         is_complete and currency_code = %(currency_code)s
-        and month_start between date_trunc('month', cast(%(from_date)s as date)) and %(to_date)s
+        and month_start >= date_trunc('month', cast(%(from_date)s as date))
+        and month_start + interval '1 month' <= cast(%(to_date)s as date) + 1
     order by month_start desc
     """,
     ("mrr_movements",),
 )
 GATES = Query(
     """
-    with newest as (select run_id, checked_at from mart.gate_results order by checked_at desc limit 1)
+    with newest as (
+        select run_id from mart.gate_results where gate not in ('freshness', 'ageing') order by checked_at desc limit 1
+    )
     select
         newest.run_id,
         max(gate_results.checked_at) as checked_at,
@@ -116,6 +121,7 @@ GATES = Query(
         count(*) filter (where status in ('fail', 'error')) as failed_count
     from newest
     inner join mart.gate_results on newest.run_id = gate_results.run_id
+    where gate not in ('freshness', 'ageing')
     group by newest.run_id
     """,
     ("gate_results",),

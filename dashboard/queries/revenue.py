@@ -79,7 +79,13 @@ SUBSCRIBERS = Query(
 )
 COHORTS = Query(
     """
-    select cohort_month, month_offset, cohort_size, cumulative_revenue_amount, cumulative_revenue_per_user_amount
+    select
+        cohort_month,
+        month_offset,
+        cohort_size,
+        cumulative_revenue_amount,
+        cumulative_revenue_per_user_amount,
+        is_complete
     from mart.revenue_retention
     where
         currency_code = %(currency_code)s

@@ -10,7 +10,7 @@ from dashboard.filters import choose, select_period, spoken
 from dashboard.panel import Page
 from dashboard.queries import engagement
 
-TYPES = {"on_day": "on the day", "on_or_after": "on the day or later", "bracket": "since the day before it"}
+TYPES = {"on_day": "on the day", "on_or_after": "on the day or later", "bracket": "since the day number before it"}
 SEGMENTS = ("country", "platform", "channel", "user_segment", "age_group", "gender")
 
 

@@ -10,6 +10,8 @@ from dashboard.filters import choose, currency, offered, select_period, spoken
 from dashboard.panel import Page
 from dashboard.queries import acquisition, options
 
+NOT_WHOLE = "Hatched: of some of them the 90 days are not loaded whole."
+
 
 def draw(page: Page) -> None:
     """Attribution, volume, conversion, quality."""
@@ -105,7 +107,7 @@ def draw(page: Page) -> None:
     left, right = st.columns(2)
     with left:
         page.panel(
-            "Channel quality: what became of the registrations",
+            "Channel quality: what became of those who registered",
             acquisition.QUALITY,
             lambda rows: charts.bars(
                 shares(rows),
@@ -116,30 +118,33 @@ def draw(page: Page) -> None:
                     "paying_user_count": "paying",
                 },
                 charts.PERCENT,
+                complete="is_complete",
                 grouped=True,
             ),
             key="channel_quality",
-            columns=("registration_count", "activated_user_count", "retained_user_count_30d", "paying_user_count"),
+            columns=("registered_user_count", "activated_user_count", "retained_user_count_30d", "paying_user_count"),
+            note=NOT_WHOLE,
             currency_code=money,
         )
     with right:
         page.panel(
-            f"Channel quality: revenue in 90 days per registration, {money}",
+            f"Channel quality: revenue in 90 days per registered user, {money}",
             acquisition.QUALITY,
             lambda rows: charts.ranked(
-                rows.assign(value=rows["revenue_amount_90d"] / rows["registration_count"]), "channel", "value", money
+                rows.assign(value=rows["revenue_amount_90d"] / rows["registered_user_count"]), "channel", "value", money
             ),
             key="channel_revenue",
-            columns=("revenue_amount_90d", "registration_count"),
+            columns=("revenue_amount_90d", "registered_user_count"),
+            note="What the newest users pay in their 90 days is not all there yet.",
             currency_code=money,
         )
 
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
-    """What became of the registrations, as shares of them."""
+    """What became of the users, as shares of them."""
     return rows.assign(
         **{
-            name: rows[name] / rows["registration_count"]
+            name: rows[name] / rows["registered_user_count"]
             for name in ("activated_user_count", "retained_user_count_30d", "paying_user_count")
         }
     )

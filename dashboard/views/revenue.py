@@ -129,7 +129,8 @@ def draw(page: Page) -> None:
         revenue.COHORTS,
         lambda rows: cohort_cells(rows, money),
         key="revenue_cohorts",
-        columns=("cohort_size", "cumulative_revenue_per_user_amount"),
+        columns=("cohort_size", "cumulative_revenue_per_user_amount", "is_complete"),
+        note="*: the month is not loaded whole.",
         currency_code=money,
     )
 
@@ -150,6 +151,7 @@ def mrr_bridge(rows: pd.DataFrame, money: str) -> charts.Figure:
 def cohort_cells(rows: pd.DataFrame, money: str) -> charts.Figure:
     """Cumulative revenue per user of each cohort."""
     value = rows["cumulative_revenue_per_user_amount"]
+    marks = ["" if flag else "*" for flag in rows["is_complete"]]
     cohorts = [
         f"{month:%Y-%m} ({size:,})" for month, size in zip(rows["cohort_month"], rows["cohort_size"], strict=True)
     ]
@@ -158,7 +160,7 @@ def cohort_cells(rows: pd.DataFrame, money: str) -> charts.Figure:
         "month_offset",
         "cohort",
         "cumulative_revenue_per_user_amount",
-        [f"{each:,.0f}" for each in value],
+        [f"{each:,.0f}{mark}" for each, mark in zip(value, marks, strict=True)],
         money,
         x_title="months since the first payment",
         hover=[f"{each:,.2f} {money} per user" for each in value],

@@ -2,7 +2,10 @@
 -- several counts in each), registrations by the label that attribution gives them.
 with newest as (
     select max(period_start) as week_start from mart.active_users
-    where period_type = 'week' and is_complete
+    where
+        period_type = 'week' and is_complete
+        -- whole in what is known of registrations, too
+        and period_start + 6 <= coalesce((select max(activity_date) from mart.acquisition_daily), date 'infinity')
 ),
 
 active as (

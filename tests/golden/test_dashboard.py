@@ -33,6 +33,12 @@ values
     ('r1', 'mart', 'b', 'k', 'critical', 'error', 'pass', 0, 2),
     ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5)
 """
+# of another DAG, later
+FRESHNESS = """
+insert into mart.gate_results
+(run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds, checked_at)
+values ('r2', 'freshness', 'd', 'k', 'freshness', 'warn', 'pass', 0, 1, now() + interval '3 hours')
+"""
 
 
 def all_queries() -> list[queries_of.Query]:
@@ -53,6 +59,7 @@ def lived(sample: Pipeline) -> Pipeline:
     sample.load("sessions")
     with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
         conn.execute(GATES)
+        conn.execute(FRESHNESS)
     return sample
 
 
@@ -201,6 +208,22 @@ def test_headlines_compare_whole_periods(look: Any, sample: Pipeline) -> None:
     )
     assert screen.metrics()["Weekly registrations"][0] == f"{registrations:,}"
     assert screen.app.get("error") == []
+    # the week of 19 February begins in the range, and ends after it; so does the month
+    within = look(page="Overview", product="miles", dates=["2024-01-01", "2024-02-21"]).metrics()
+    assert within["Weekly active users"][0] == f"{before:,}"
+    [(january,)] = sample.query(
+        "select active_user_count from mart.active_users where period_type = 'month' and period_start = '2024-01-01'"
+        " and product = 'miles' and country = 'all' and platform = 'all' and category = 'all'"
+    )
+    assert within["Monthly active users"][0] == f"{january:,}"
+
+
+def test_the_newest_gates_are_those_of_the_newest_run_whatever_was_checked_since(lived: Pipeline) -> None:
+    [(run_id, _, passed, warned, failed)] = lived.query(overview.GATES.sql)
+    assert (run_id, passed, warned, failed) == ("r1", 2, 1, 0)
+    assert [row[:3] for row in lived.query(quality.FINDINGS.sql)] == [("mart", "c", "warn")]
+    assert [row[:2] for row in lived.query(quality.GATE_SECONDS.sql)] == [("mart", 2), ("raw", 1)]
+    assert {row[1] for row in lived.query(quality.GATE_HISTORY.sql)} == {"r1"}
 
 
 def test_definitions_are_the_descriptions_of_dbt(look: Any, sample: Pipeline) -> None:
