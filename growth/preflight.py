@@ -31,7 +31,7 @@ DEFAULTS = {
 WORKERS_ONLY = ("REDIS_PASSWORD",)
 OPENED_BY = {"GRAFANA_PASSWORD": "GRAFANA_ADDRESS"}  # all others: BIND_ADDRESS
 LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
-MOUNTED = ("dags", "dbt_project", "docker/web", "ingest/feeds", "landing")
+MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")  # beside docker, of which the image has a copy
 
 
 def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
@@ -122,7 +122,7 @@ def main() -> int:
     if closed := unreadable((PROJECT_ROOT / name for name in MOUNTED), user_id):
         names = " ".join(str(folder.relative_to(PROJECT_ROOT)) for folder in closed)
         faults.append(
-            f"The user of the containers ({user_id}) may not read: {names}. Either `chmod -R a+rX {names}`, "
+            f"The user of the containers ({user_id}) may not read: {names}. Either `chmod -R a+rX docker {names}`, "
             "or run them as yourself: `echo AIRFLOW_UID=$(id -u) >> .env`."
         )
     for fault in faults:

@@ -20,7 +20,7 @@ from ingest.tables import SCHEMA
 
 # Cadences of which every day is expected, so that missing days and volumes can be judged.
 DAILY = ("hourly", "daily")
-# How long ago the last file may have come: twice the cadence, so that one late delivery is no news.
+# How long ago the last file may have come: twice the cadence (more, if hourly), so that one late delivery is no news.
 DELIVERED_WITHIN_HOURS = {"hourly": 6, "daily": 48, "weekly": 14 * 24, "monthly": 62 * 24}
 
 MAX_TEST_NAME = 63  # the table of a test's failing rows has its name
