@@ -1,11 +1,17 @@
 -- What changed in the newest whole week against the one before? Active users by country and by product (one who uses
 -- several counts in each), registrations by the label that attribution gives them.
-with newest as (
-    select max(period_start) as week_start from mart.active_users
+with acquisition as (
+    select coalesce(max(activity_date), date 'infinity') as newest_date from mart.acquisition_daily
+),
+
+newest as (
+    select max(active_users.period_start) as week_start
+    from mart.active_users
+    cross join acquisition
     where
-        period_type = 'week' and is_complete
+        active_users.period_type = 'week' and active_users.is_complete
         -- whole in what is known of registrations, too
-        and period_start + 6 <= coalesce((select max(activity_date) from mart.acquisition_daily), date 'infinity')
+        and active_users.period_start + 6 <= acquisition.newest_date
 ),
 
 active as (

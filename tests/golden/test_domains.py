@@ -40,7 +40,8 @@ def test_one_feed_of_events_is_enough(pipeline: Pipeline) -> None:
     unload(pipeline.warehouse.conninfo("ingest"), contract, "events/a.csv", run_id="test")
     (pipeline.landing / "events" / "a.csv").unlink()
     pipeline.land("app_events", "a.csv", ["e,u,threads,view,2024-01-07 10:00:00,s,2.5,ios,FR"])
-    pipeline.land("app_users", "extract_date=2024-01-06/a.csv", ["u,2024-01-01,FR,18-24,,core,", "never seen,2024-01-01,,,,,"])
+    accounts = ["u,2024-01-01,FR,18-24,,core,", "never seen,2024-01-01,,,,,"]
+    pipeline.land("app_users", "extract_date=2024-01-06/a.csv", accounts)
     pipeline.run()
     pipeline.gates()
     seen = "select user_id, domains, first_date::text from dwh.dim_users order by 1"

@@ -22,12 +22,12 @@ with sightings as (
     union all
     -- accounts that no event is known of, too: an extract does not say when somebody was there
     select distinct
-        accounts.identity,
-        accounts.user_id,
+        app_users.identity,
+        app_users.user_id,
         'engagement' as domain_name,
         cast(null as date) as first_date,
         cast(null as date) as last_date
-    from {{ ref('dim_app_users') }} as accounts
+    from {{ ref('dim_app_users') }} as app_users
     union all
     select
         identity,
