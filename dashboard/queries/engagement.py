@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from dashboard.query import Query, slices
 
+# The newest month that lies whole in the date range, else the newest that begins before its end.
+NEWEST_MONTH = """
+    with newest as (
+        select coalesce(
+            max(period_start) filter (
+                where
+                    is_complete and period_start >= %(from_date)s
+                    and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
+            ),
+            max(period_start)
+        ) as period_start
+        from mart.active_users
+        where period_type = 'month' and period_start <= %(to_date)s
+    )
+"""
+
 ACTIVE_USERS = Query(
     """
     select period_start, active_user_count, event_count, is_complete
@@ -211,17 +227,8 @@ CROSS_PRODUCT = Query(
     ("cross_product_usage", "usage_daily"),
 )
 OVERLAP = Query(
-    """
-    with newest as (
-        select coalesce(
-            max(period_start) filter (
-                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
-            ),
-            max(period_start)
-        ) as period_start
-        from mart.active_users
-        where period_type = 'month' and period_start <= %(to_date)s
-    )
+    NEWEST_MONTH
+    + """
     select
         overlap.period_start,
         overlap.product_a,
@@ -251,17 +258,8 @@ SCORES = Query(
     has_dates=False,
 )
 SEGMENTS = Query(
-    """
-    with newest as (
-        select coalesce(
-            max(period_start) filter (
-                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
-            ),
-            max(period_start)
-        ) as period_start
-        from mart.active_users
-        where period_type = 'month' and period_start <= %(to_date)s
-    )
+    NEWEST_MONTH  # noqa: S608 (both are fixed text)
+    + """
     select usage.period_start, usage.segment_value, usage.active_user_count, usage.event_count, usage.events_per_user
     from mart.segment_usage as usage
     inner join newest on usage.period_start = newest.period_start
@@ -272,17 +270,8 @@ SEGMENTS = Query(
     slices("product"),
 )
 COUNTRIES = Query(
-    """
-    with newest as (
-        select coalesce(
-            max(period_start) filter (
-                where is_complete and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
-            ),
-            max(period_start)
-        ) as period_start
-        from mart.active_users
-        where period_type = 'month' and period_start <= %(to_date)s
-    )
+    NEWEST_MONTH  # noqa: S608 (both are fixed text)
+    + """
     select users.period_start, users.country, users.active_user_count, users.event_count, users.is_complete
     from mart.active_users as users
     inner join newest on users.period_start = newest.period_start

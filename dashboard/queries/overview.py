@@ -89,7 +89,7 @@ REVENUE = Query(
     from mart.monthly_revenue
     where
         is_complete and country = %(country)s and plan = 'all' and currency_code = %(currency_code)s
-        and month_start >= date_trunc('month', cast(%(from_date)s as date))
+        and month_start >= %(from_date)s
         and month_start + interval '1 month' <= cast(%(to_date)s as date) + 1
     order by month_start desc
     """,
@@ -102,7 +102,7 @@ MRR = Query(
     from mart.mrr_movements
     where
         is_complete and currency_code = %(currency_code)s
-        and month_start >= date_trunc('month', cast(%(from_date)s as date))
+        and month_start >= %(from_date)s
         and month_start + interval '1 month' <= cast(%(to_date)s as date) + 1
     order by month_start desc
     """,

@@ -95,7 +95,7 @@ def draw_products(page: Page) -> None:
             _overlap,
             key="overlap",
             columns=("user_count", "rate_of_a", "rate_of_b"),
-            note="Newest whole month of the date range.",
+            note="Newest whole month of the date range, else its newest.",
         )
 
 

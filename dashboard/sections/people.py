@@ -24,7 +24,7 @@ def draw(page: Page) -> None:
             lambda rows: charts.ranked(rows, "segment_value", "active_user_count", "users"),
             key="segments",
             columns=("segment_value", "active_user_count"),
-            note="Newest whole month of the date range.",
+            note="Newest whole month of the date range, else its newest.",
             segment_type=segment,
         )
     with right:
@@ -34,7 +34,7 @@ def draw(page: Page) -> None:
             lambda rows: charts.ranked(rows, "segment_value", "events_per_user", "events per user"),
             key="segment_events",
             columns=("segment_value", "events_per_user"),
-            note="Newest whole month of the date range.",
+            note="Newest whole month of the date range, else its newest.",
             segment_type=segment,
         )
     page.panel(
@@ -43,5 +43,6 @@ def draw(page: Page) -> None:
         lambda rows: world.map_of(rows, "country", "active_user_count", "users"),
         key="countries",
         columns=("country", "active_user_count"),
-        note="Newest whole month of the date range. Countries that are no ISO 3166 code are in the CSV only.",
+        note="Newest whole month of the date range, else its newest."
+        " Countries that are no ISO 3166 code are in the CSV only.",
     )

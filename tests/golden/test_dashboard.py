@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,15 @@ def test_headlines_compare_whole_periods(look: Any, sample: Pipeline) -> None:
         " and product = 'miles' and country = 'all' and platform = 'all' and category = 'all'"
     )
     assert within["Monthly active users"][0] == f"{january:,}"
+
+
+@pytest.mark.parametrize(("first", "month"), [("2024-01-01", date(2024, 1, 1)), ("2024-02-10", date(2024, 2, 1))])
+def test_people_are_those_of_the_newest_whole_month_of_the_range_or_of_its_newest(
+    look: Any, first: str, month: date
+) -> None:
+    panels = look(page="Engagement", section="People", dates=[first, "2024-02-20"]).panels
+    for key in ("segments", "countries"):
+        assert {row[0] for row in panels[key].rows.records} == {month}, key
 
 
 def test_the_newest_gates_are_those_of_the_newest_run_whatever_was_checked_since(lived: Pipeline) -> None:
