@@ -15,8 +15,9 @@ from support.receivers import Hook, mail_server
 from growth import gate_results
 from growth.alerts import ledger, quality
 from growth.alerts.causes import TaskFailure, checks_warned, task_failed
+from growth.alerts.channels import Channel, deliver
 from growth.alerts.examples import first_examples
-from growth.alerts.message import FailedCheck
+from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
 from growth.settings import feeds_folder
 from ingest.contract import Contract
@@ -78,6 +79,17 @@ def test_a_channel_that_is_down_gets_the_next_one_and_the_others_get_theirs(
         assert send(pipeline.warehouse, ALERT) == ["webhook"]
         assert send(pipeline.warehouse, ALERT) == []
         assert (len(mailbox.mails), len(hook.received)) == (1, 1)
+
+        def fail(channel: Channel, alert: Alert) -> None:
+            if channel.name == "webhook":
+                raise RuntimeError(hook.url)
+            deliver(channel, alert)
+
+        monkeypatch.setattr("growth.alerts.sending.deliver", fail)
+        ledger.forget(pipeline.warehouse, SCOPES)
+        assert send(pipeline.warehouse, ALERT) == ["email"], "what nobody foresaw keeps none of the others silent"
+        assert "alert not sent to webhook: RuntimeError" in caplog.text
+        assert hook.url not in caplog.text
 
 
 def test_a_sender_that_was_killed_keeps_nobody_silent(pipeline: Pipeline, hook: Hook) -> None:
