@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
@@ -13,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 from golden import engagement_depth_oracle as depth
@@ -20,7 +22,7 @@ from golden import engagement_oracle as oracle
 from golden.engagement_log import parse_time, read_landing
 from support.pipeline import Pipeline
 
-from growth.settings import feeds_folder
+from growth.settings import feeds_folder, growth_home
 from growth.status import silent_domains
 from ingest.contract_files import load_contracts
 from ingest.unload import unload
@@ -42,6 +44,24 @@ PRODUCTS = ["facebook", "whatsapp", " threads", "Threads", "miles"]
 USERS = ["7", "07", "ada", "Ada", "ada l.", 'o"hara', "x,y", *(f"user {number}" for number in range(23))]
 EXTRACTS = [START + timedelta(days=number) for number in (-1, 9, 40, DAYS - 1)]
 ONE_DAY_USER = "only once"  # whose day of the files is the only one
+
+
+def assert_deletes_by_joins(pipeline: Pipeline, model: str) -> None:
+    """What a run deletes is not asked for row by row where a list of users outgrows the memory of a hash."""
+    built = growth_home() / "dbt" / "target-prod" / "run" / "growth" / "models" / "dwh" / "engagement" / f"{model}.sql"
+    deletes = [each for each in built.read_text().split(";") if each.strip().startswith("delete from")]
+    assert deletes
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("set work_mem = '64kB'; set hash_mem_multiplier = 1")
+        for statement in deletes:
+            for name in set(re.findall(r'"(\w+__dbt_tmp\w*)"', statement)):
+                conn.execute(f'create temp table if not exists "{name}" as table dwh.{model}'.encode())
+                conn.execute(
+                    f'insert into "{name}" select made.* from "{name}" as made, generate_series(1, 99)'.encode()
+                )
+                conn.execute(f'analyze "{name}"'.encode())
+            plan = "\n".join(line for (line,) in conn.execute(f"explain {statement}".encode()))
+            assert "SubPlan" not in plan, plan
 
 
 def files(seed: int) -> Files:
@@ -275,6 +295,8 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     assert moved
     looked_up = "select count(distinct load_set), count(*) > 0, count(*) = count(distinct user_key) from {}"
     assert pipeline.query(looked_up.format("dwh._changed_user_keys")) == [(1, True, True)], "once, for all models"
+    for model in ("int_engagement__funnel_users", "int_engagement__user_beginnings", "dim_app_users"):
+        assert_deletes_by_joins(pipeline, model)
     assert ONE_DAY_USER in user_ids(before) - user_ids(replaced)
     dates = first_dates(before)
     assert any(first > dates[user] for user, first in first_dates(replaced).items())
