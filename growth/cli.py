@@ -166,10 +166,11 @@ def rebuild_history() -> None:
     from growth import dbt
     from growth.gate_results import run_gate
     from growth.turns import no_run_beside
+    from ingest.standstill import standstill
 
     warehouse = prepared()
     run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    with no_run_beside(warehouse):
+    with no_run_beside(warehouse), standstill(warehouse.conninfo("transform")):
         result = run_gate("raw", warehouse, run_id)  # what is built from is judged first, as in a run
         if not result.succeeded:
             say("\n".join([*map(dbt.describe, result.failures), "Nothing was rebuilt: gate raw failed."]))

@@ -18,6 +18,7 @@ from growth.settings import Warehouse, cold_folder, feeds_folder
 from growth.turns import no_run_beside
 from ingest import cold, erasure
 from ingest.contract_files import load_contracts
+from ingest.standstill import standstill
 from ingest.tombstones import SPACE
 
 HEADERS = ("where", "rows")
@@ -139,7 +140,8 @@ def _rebuild(warehouse: Warehouse, run_id: str) -> str:
     from growth.gate_results import run_gate
     from growth.publish import publish
 
-    with contextlib.redirect_stdout(sys.stderr):  # what dbt says is no result of ours
+    # what dbt says is no result of ours
+    with contextlib.redirect_stdout(sys.stderr), standstill(warehouse.conninfo("transform")):
         for layer in ("raw", *dbt.LAYERS):
             if layer != "raw":
                 say(f"Building {layer}")

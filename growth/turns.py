@@ -15,13 +15,19 @@ import psycopg
 
 from growth.settings import Warehouse
 
-TABLE = """
+TABLES = """
 create table if not exists dwh._turn (
     is_only_row boolean primary key default true check (is_only_row),
     run_id text not null,
     taken_at timestamptz not null default now()
 );
 comment on table dwh._turn is 'The run of growth_daily that may write; it has ended where Airflow says so.';
+create table if not exists dwh._seen_loads (
+    is_only_row boolean primary key default true check (is_only_row),
+    run_id text not null,
+    load_ids bigint [] not null
+);
+comment on table dwh._seen_loads is 'The loads that gate raw of a run began with: later ones are judged again.';
 """
 
 # Held by a command of growth for as long as it builds models itself.

@@ -12,7 +12,7 @@ from growth.alerts.ledger import TABLE as ALERTS
 from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
-from growth.turns import TABLE as TURN
+from growth.turns import TABLES as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
 

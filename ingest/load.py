@@ -35,6 +35,7 @@ from ingest.quarantine import check_limit
 from ingest.reading import RecordStream
 from ingest.results import LoadProgress, LoadResult, ProgressCallback
 from ingest.source import Source, contract_for, open_source
+from ingest.standstill import wait_for_models
 from ingest.tables import qualified_time_index, raw_table
 from ingest.tombstones import keep_out, vacuum, wait_for_erasure
 
@@ -258,6 +259,7 @@ def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
 def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = attempt.contract
+    wait_for_models(conn, delivery.source_file)
     wait_for_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)

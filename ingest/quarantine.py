@@ -24,6 +24,7 @@ from ingest.header import match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
 from ingest.source import contract_for, from_utf8, to_utf8
+from ingest.standstill import wait_for_models
 from ingest.tombstones import keep_out, wait_for_erasure
 
 SHOWN_REASONS = 10
@@ -186,6 +187,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
     contract, started_at = contract_for(contract, source_file), datetime.now(UTC)
     csv = contract.csv
     with Spool() as suspects, conn.transaction():
+        wait_for_models(conn, source_file)
         wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)

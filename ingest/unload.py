@@ -8,6 +8,7 @@ from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import NothingLoaded
+from ingest.standstill import wait_for_models
 from ingest.tombstones import wait_for_erasure
 
 
@@ -28,6 +29,7 @@ def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str |
     """
     started_at = datetime.now(UTC)
     with connect(conninfo, contract) as conn, conn.transaction():
+        wait_for_models(conn, source_file)
         wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)

@@ -140,10 +140,14 @@ def gate(layer: str) -> Any:
     @fail_for_good
     def run_gate() -> None:
         from growth.gate_results import run_gate as run
+        from growth.late_loads import see
 
         _require_turn()
-        result = run(layer, warehouse(), get_current_context()["run_id"], _domains())
-        _report(f"gate {layer}", f"gate_{layer}", result)
+        run_id = get_current_context()["run_id"]
+        if layer == "raw":
+            see(warehouse(), run_id)
+        result = run(layer, warehouse(), run_id, _domains())
+        _report(f"gate_{layer}", result)
         log.info("gate %s: %s tests passed or only warned", layer, result.node_count)
 
     return run_gate()
@@ -156,12 +160,17 @@ def run_layer(layer: str) -> Any:
     @fail_for_good
     def build() -> None:
         from growth import dbt, invocations
+        from growth.late_loads import build_judged
 
         _require_turn()
-        full_refresh = bool(get_current_context()["params"]["full_refresh"])
-        result = dbt.run_layer(layer, warehouse(), domains=_domains(), full_refresh=full_refresh)
-        invocations.record(warehouse(), get_current_context()["run_id"], f"run_{layer}", result)
-        _report(f"layer {layer}", f"run_{layer}", result)
+        run_id, command = get_current_context()["run_id"], f"run_{layer}"
+        how = {"domains": _domains(), "full_refresh": bool(get_current_context()["params"]["full_refresh"])}
+        if layer == "dwh":
+            command, result = build_judged(warehouse(), run_id, log.info, **how)
+        else:
+            result = dbt.run_layer(layer, warehouse(), **how)
+        invocations.record(warehouse(), run_id, command, result)
+        _report(command, result)
 
     return build()
 
@@ -251,11 +260,12 @@ def _prepare_elementary() -> None:
         log.exception("Elementary's tables could not be made; its report will lack this run.")
 
 
-def _report(what: str, task_id: str, result: Any) -> None:
-    """Log what dbt called the command, and its failures and warnings; raise when it failed."""
+def _report(command: str, result: Any) -> None:
+    """Log what dbt called a command, such as gate_raw or run_dwh, its failures and warnings; raise when it failed."""
     from growth import dbt, invocations
 
-    log.info(invocations.describe(get_current_context()["run_id"], task_id, result))
+    what = command.replace("gate_", "gate ").replace("run_", "layer ")
+    log.info(invocations.describe(get_current_context()["run_id"], command, result))
     for failure in result.failures:
         log.log(logging.WARNING if failure.status == "warn" else logging.ERROR, dbt.describe(failure))
     if result.lost_connection:
