@@ -18,7 +18,7 @@ from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
 from growth.compare import compare
-from growth.console import connect, domains_option, feeds_option, landed_path, prepared, say
+from growth.console import connect, domains_option, feeds_option, landed_path, prepared, refuse_in_stack, say
 from growth.erase import erase
 from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
@@ -66,12 +66,12 @@ def init() -> None:
 def load(feeds: list[str]) -> None:
     """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
     from growth.load import load as load_files
+    from growth.load import warnings
     from ingest.contract_files import load_contracts
-    from ingest.landing import unclaimed
 
     warehouse = prepared()
     contracts = load_contracts(feeds_folder())
-    for warning in unclaimed(landing_folder(), contracts):
+    for warning in warnings(contracts):
         say(warning)
     run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     results = load_files(warehouse, feeds or contracts, run_id, say)
@@ -101,12 +101,13 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
     from embedded.airflow import run_dag
     from growth import parsing
+    from growth.load import warnings
     from ingest.contract_files import load_contracts
-    from ingest.landing import unclaimed
 
+    refuse_in_stack()
     warehouse = connect()
     parsing.begin(warehouse)  # while Airflow starts
-    for warning in unclaimed(landing_folder(), load_contracts(feeds_folder())):
+    for warning in warnings(load_contracts(feeds_folder())):
         say(warning)
     log_path = growth_home() / "logs" / f"run-{datetime.now(UTC):%Y%m%dT%H%M%S}.log"
     params = {"full_refresh": full_refresh, "feeds": feeds, "domains": domains}
@@ -280,6 +281,7 @@ def notebook(has_browser: bool) -> None:
 @click.option("--ui", is_flag=True, help="Also start Airflow with its web interface.")
 def up(ui: bool) -> None:
     """Start the embedded Postgres (and Airflow)."""
+    refuse_in_stack()
     warehouse = prepared()
     say(f"The warehouse listens on {warehouse.host}:{warehouse.port}, database {warehouse.database}.")
     if ui:
@@ -292,6 +294,7 @@ def up(ui: bool) -> None:
 @click.option("--purge", is_flag=True, help="Also delete the embedded Postgres with all its data.")
 def down(purge: bool) -> None:
     """Stop what `up` started; data stay."""
+    refuse_in_stack()
     from embedded.airflow import AirflowStack
     from embedded.server import EmbeddedPostgres
 

@@ -24,6 +24,19 @@ def connect() -> Warehouse:
     return EmbeddedPostgres(growth_home()).start()
 
 
+def refuse_in_stack() -> None:
+    """Where Airflow runs already, in the containers of the stack, nothing starts one of its own beside it.
+
+    Raises:
+        click.ClickException: this is such a container.
+    """
+    if os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD"):
+        raise click.ClickException(
+            "In the Docker stack Airflow is there already: trigger growth_daily in its web interface, or with"
+            " `docker compose exec airflow-scheduler airflow dags trigger growth_daily`, with params as --conf."
+        )
+
+
 def prepared() -> Warehouse:
     """The warehouse, with its schemas, roles and raw tables there."""
     from growth.warehouse import initialise

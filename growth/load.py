@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from growth.settings import Warehouse, feeds_folder, landing_folder
+from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, landing_folder
 from ingest.archive import delete_old
+from ingest.contract import Contract
 from ingest.contract_files import load_contracts
+from ingest.landing import unclaimed
 from ingest.load import load_feed
 from ingest.results import LoadProgress, LoadResult
+from ingest.sources import stale_sources
 
 LOG_SECONDS = 10
 
@@ -37,6 +40,15 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
             say(f"{path}: deleted from the archive, its time there is over")
         results += loaded
     return results
+
+
+def warnings(contracts: Mapping[str, Contract]) -> list[str]:
+    """What a load passes over, and contracts that the gates do not know yet: a line each."""
+    stale = stale_sources(contracts, PROJECT_ROOT / "dbt_project")
+    return [
+        *unclaimed(landing_folder(), contracts),
+        *(f"{path} is not what the contracts say, and gate raw goes by it: run `growth sources`." for path in stale),
+    ]
 
 
 def describe(result: LoadResult) -> str:

@@ -12,6 +12,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from growth.settings import PROJECT_ROOT
 
@@ -78,6 +79,16 @@ def has_broker() -> bool:
     return True
 
 
+def comments(environment: Mapping[str, str]) -> list[str]:
+    """Variables whose value is a comment: Compose drops one behind a value only, not where there is none."""
+    return sorted(name for name, value in environment.items() if value.startswith("#"))
+
+
+def path_of_airflow(environment: Mapping[str, str]) -> str:
+    """The path in Airflow's address: its tasks look for the API at the root, so it has none that works."""
+    return urlsplit(environment.get("AIRFLOW__API__BASE_URL", "")).path.strip("/")
+
+
 def _executor(environment: Mapping[str, str]) -> str:
     return environment.get("AIRFLOW__CORE__EXECUTOR") or LOCAL
 
@@ -115,6 +126,14 @@ def main() -> int:
         faults.append(
             f"{_opened(os.environ)} lets other machines in, but these still have their development defaults: "
             f"{', '.join(defaults)}. Set them in .env (.env.example says how)."
+        )
+    if commented := comments(os.environ):
+        faults.append(
+            f"{', '.join(commented)}: the value is a comment. In .env, put it on a line of its own, above the variable."
+        )
+    if path := path_of_airflow(os.environ):
+        faults.append(
+            f"GROWTH_AIRFLOW_URL has a path, /{path}, and no task would find Airflow: give it a name or port instead."
         )
     if mismatch := executor_without_workers(os.environ, has_broker()):
         faults.append(mismatch)

@@ -85,10 +85,10 @@ def select_feeds() -> PokeReturnValue:
 
     Those of the run's params, else those of its domains, else all. Never none.
     """
-    from growth.settings import feeds_folder, landing_folder
+    from growth.load import warnings
+    from growth.settings import feeds_folder
     from growth.warehouse import initialise
     from ingest.contract_files import load_contracts
-    from ingest.landing import unclaimed
 
     contracts = load_contracts(feeds_folder())
     of_domains = {feed: contract.domain for feed, contract in contracts.items()}
@@ -104,7 +104,7 @@ def select_feeds() -> PokeReturnValue:
         raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
     for change in initialise(warehouse(), contracts):
         log.info(change)
-    for warning in unclaimed(landing_folder(), contracts):
+    for warning in warnings(contracts):
         log.warning(warning)
     other = _take_turn()
     if other:

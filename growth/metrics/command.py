@@ -59,7 +59,7 @@ def metrics(port: int, address: str, places: dict[str, Path], once: bool) -> Non
 
 
 def _metadata(warehouse: Warehouse) -> str | None:
-    """Airflow's metadata database: that of AIRFLOW_DB_HOST, as the reader, else the embedded one."""
+    """Airflow's metadata database: that of AIRFLOW_DB_HOST, as the reader, else the embedded one, if it is there."""
     from psycopg.conninfo import make_conninfo
 
     from growth.metrics.airflow import READER
@@ -67,8 +67,7 @@ def _metadata(warehouse: Warehouse) -> str | None:
     if host := os.environ.get("AIRFLOW_DB_HOST"):
         password = warehouse.passwords[READER]
         return make_conninfo(host=host, dbname="airflow", user=READER, password=password, connect_timeout=5)
-    if Warehouse.from_environment():
-        return None
     from embedded.server import EmbeddedPostgres
 
-    return EmbeddedPostgres(growth_home()).metadata_conninfo()
+    server = EmbeddedPostgres(growth_home())  # Airflow's is here also where the warehouse is on a server of one's own
+    return server.metadata_conninfo() if server.data.exists() else None

@@ -13,8 +13,12 @@ import pytest
 import yaml
 from support.monitoring import DASHBOARDS, FOLDER, ROOT, panels, queries
 
+from embedded.files import write_json
+from embedded.place import STATE_FILE
 from growth.metrics.airflow import AIRFLOW
+from growth.metrics.command import _metadata
 from growth.metrics.warehouse import WAREHOUSE
+from growth.settings import Warehouse
 
 RULES = yaml.safe_load((FOLDER / "growth.rules.yml").read_text())["groups"]
 ALERTS = {rule["alert"]: rule for group in RULES for rule in group["rules"]}
@@ -121,3 +125,17 @@ def test_monitoring_tells_nobody_anything_and_is_closed_to_other_machines() -> N
     assert services["grafana"]["ports"][0].startswith("${GRAFANA_ADDRESS:-127.0.0.1}:")
     assert services["grafana"]["networks"] == services["prometheus"]["networks"] == ["monitoring"]
     assert [name for name in services["metrics"]["environment"] if "PASSWORD" in name] == ["WAREHOUSE_ANALYST_PASSWORD"]
+
+
+def test_airflow_of_a_home_is_watched_also_where_the_warehouse_is_on_a_server_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+    monkeypatch.setenv("WAREHOUSE_HOST", "warehouse.example")
+    monkeypatch.delenv("AIRFLOW_DB_HOST", raising=False)
+    warehouse = Warehouse.at("warehouse.example", 5432)
+    assert _metadata(warehouse) is None, "no run ever began here"
+    (tmp_path / "server" / "data").mkdir(parents=True)
+    write_json(tmp_path / STATE_FILE, {"folder": str(tmp_path / "server"), "port": 5439})
+    write_json(tmp_path / "server" / "secrets.json", {"airflow": "secret"})
+    assert _metadata(warehouse) == "postgresql://airflow:secret@127.0.0.1:5439/airflow"

@@ -91,6 +91,22 @@ def test_it_says_what_is_wrong_and_what_to_do(
     monkeypatch.delenv("GRAFANA_ADDRESS")
     monkeypatch.delenv("AIRFLOW__CORE__EXECUTOR")
     assert preflight.main() == 0
+    monkeypatch.setenv("GROWTH_WEBHOOK_URL", "# gets JSON")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://tools.example.org/airflow")
+    assert preflight.main() == 1
+    said = capsys.readouterr().err
+    assert "GROWTH_WEBHOOK_URL: the value is a comment" in said
+    assert "GROWTH_AIRFLOW_URL has a path, /airflow" in said
+
+
+def test_no_line_of_the_example_has_a_comment_for_a_value() -> None:
+    for name in (".env.example", ".env.staging.example"):
+        assert re.findall(r"^#? ?\w+=[ \t]+#.*$", (ROOT / name).read_text(), re.MULTILINE) == [], name
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:8080", "https://airflow.example.org/", ""])
+def test_airflow_at_the_root_of_a_name_is_fine(address: str) -> None:
+    assert preflight.path_of_airflow({"AIRFLOW__API__BASE_URL": address}) == ""
 
 
 @pytest.mark.parametrize(
