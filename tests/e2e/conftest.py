@@ -5,19 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from support.compose import OWNER, Stack, compose_stack, copy_checkout, missing_engine, wait_for
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Print what a process of xdist was told."""
-    reporter = node.config.pluginmanager.getplugin("terminalreporter")
-    reporter.ensure_newline()
-    for text in getattr(node, "workeroutput", {}).get("told", []):
-        reporter.write_line(f"  {text}")
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +20,7 @@ def docker_engine() -> None:
 
 @pytest.fixture(scope="session")
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Print a line that shows without ``-s``: how long things took; side by side, at the end of the process."""
-    if hasattr(pytestconfig, "workeroutput"):
-        return pytestconfig.workeroutput.setdefault("told", []).append
+    """Print a line that shows without ``-s``: how long things took."""
     reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
@@ -49,7 +37,7 @@ def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
 def stack(
     docker_engine: None, tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None]
 ) -> Iterator[Stack]:
-    """The stack of this process: of test_compose, or of test_compose_beside and then test_compose_celery."""
+    """The stack of the modules test_compose and then test_compose_celery, whose tests follow one another on it."""
     folder = copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
     with compose_stack(folder, "e2e") as stack:
         begin = time.monotonic()

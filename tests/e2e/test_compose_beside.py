@@ -1,4 +1,4 @@
-"""A staging stack beside a first one; in the process of test_compose_celery, and before its tests."""
+"""A staging stack beside that of test_compose: comes after its tests, and before those of test_compose_celery."""
 
 from __future__ import annotations
 
@@ -43,4 +43,4 @@ def test_a_staging_stack_beside_the_first_from_the_same_checkout_that_is_private
             assert conn.execute("select count(*) from mart.channel_attribution").fetchone() == (0,)
         assert marts(stack) == before
         images = [each.inspect("airflow-scheduler")["Config"]["Image"] for each in (stack, staging)]
-        assert images == [stack.variables["GROWTH_IMAGE"], "growth-analytics:staging"]
+        assert images == ["growth-analytics", "growth-analytics:staging"]

@@ -198,7 +198,7 @@ def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
         "logs of the other machine": other.compose("logs", "--no-color").stdout,
         "docker inspect": json.dumps(containers(workers)),
         "docker inspect of the other machine": json.dumps(containers(other)),
-        "docker history": docker("history", "--no-trunc", workers.variables["GROWTH_IMAGE"]),
+        "docker history": docker("history", "--no-trunc", "growth-analytics"),
         **{name: workers.compose("exec", "-T", *command).stdout for name, command in dump.items()},
     }
     for where, known in {

@@ -314,19 +314,12 @@ def random_secrets() -> dict[str, str]:
 
 @contextmanager
 def compose_stack(folder: Path, name: str, *, env_file: str = "", **variables: str) -> Iterator[Stack]:
-    """A built stack that is not started yet; whatever happens, all of it is removed at the end, volumes included.
-
-    Its image is its own unless the settings name one, so that no other stack builds another under the name meanwhile.
-    """
+    """A built stack that is not started yet; whatever happens, all of it is removed at the end, volumes included."""
     stack = Stack(f"growth-{name}-{os.getpid()}", folder, variables, env_file)
-    own_image = f"growth-analytics:{name}-{os.getpid()}"
-    if not env_file:
-        variables.setdefault("GROWTH_IMAGE", own_image)
     try:
         yield stack
     finally:
         stack.compose("down", "--volumes", "--remove-orphans", "--timeout", "5", check=False)
-        subprocess.run([DOCKER, "image", "rm", own_image], capture_output=True, check=False)
 
 
 def wait_for(what: Callable[[], Any], timeout_seconds: float) -> Any:
