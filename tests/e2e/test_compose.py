@@ -336,16 +336,20 @@ def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack
         urllib.request.urlopen(f"http://127.0.0.1:{stack.shared_port}/", timeout=10)
 
 
-def test_passwords_set_later_replace_the_defaults_before_the_stack_is_published(stack: Stack, first_run: str) -> None:
+def test_passwords_and_another_user_set_later_are_taken_before_the_stack_is_published(
+    stack: Stack, first_run: str
+) -> None:
     before = marts(stack)
     own = random_secrets()
-    stack.set(BIND_ADDRESS="0.0.0.0", **own)
+    stack.set(BIND_ADDRESS="0.0.0.0", AIRFLOW_UID=str(OWNER), **own)
     stack.up()
     assert marts(stack) == before
     for role in ("growth", "ingest", "transform", "analyst"):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             stack.connect(role, password=role)
     stack.finish(stack.trigger())
+    search = ("find", "/opt/airflow/logs", "/var/lib/growth", "/var/lib/growth-reports", "!", "-user", str(OWNER))
+    assert stack.compose("exec", "-T", "airflow-scheduler", *search).stdout == "", "files of the user of before"
     stack.set(AIRFLOW_PASSWORD="airflow")
     with pytest.raises(AssertionError, match="/auth/token: 401"):
         stack.runs()
