@@ -9,7 +9,7 @@ final as (
         {{ clean_text('user_id') }} as user_id,
         {{ clean_text('event_type') }} as event_type,
         {{ clean_text('transaction_category') }} as category,
-        miles_amount,
+        {{ plain_number('miles_amount') }} as miles_amount,
         {{ clean_text('platform') }} as platform,
         {{ clean_text('utm_source') }} as utm_source,
         {{ clean_text('country') }} as country
