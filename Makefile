@@ -30,8 +30,10 @@ demo: .venv/installed ## Without Docker: sample data, embedded Postgres, the who
 
 up: ## With Docker: start the stack and wait until every service is healthy
 	docker compose up --build --detach --wait --wait-timeout 300
-	@echo "Airflow http://127.0.0.1:$${AIRFLOW_PORT:-8080} (airflow / airflow), warehouse 127.0.0.1:$${WAREHOUSE_PORT:-5438} (analyst / analyst),"
-	@echo "dashboard http://127.0.0.1:$${DASHBOARD_PORT:-8501}, reports http://127.0.0.1:$${REPORTS_PORT:-8081}"
+	@at() { docker compose port "$$@"; }; \
+	echo "Airflow http://$$(at airflow-apiserver 8080), login airflow; warehouse $$(at warehouse 5432), login analyst"; \
+	echo "dashboard http://$$(at dashboard 8501), reports http://$$(at reports 8081)"; \
+	echo "Passwords as in .env, by default airflow and analyst."
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi

@@ -20,6 +20,8 @@ LABELS = {
 }
 # A year, the newest day included: weeks and months of a year ago stay in sight.
 DEFAULT_DAYS = 366
+# of a warehouse without any data
+NO_DAY = date(2000, 1, 1)
 
 
 def sidebar(published: source.Publication) -> View:
@@ -87,12 +89,10 @@ def currency(published: source.Publication) -> str:
 
 
 def span(published: source.Publication) -> tuple[date, date]:
-    """First and last day of the marts that have days; the day of the publication where they have none."""
+    """First day of the marts that have days; and their last one, or that of the publication, where a month goes on."""
     days = [day for row in offered(options.SPANS, published) for day in row if day is not None]
-    if not days:
-        newest = published.as_of_date or date(2000, 1, 1)
-        return newest, newest
-    return min(days), max(days)
+    newest = [published.as_of_date] if published.as_of_date else []
+    return min(days or newest or [NO_DAY]), max([*days, *newest] or [NO_DAY])
 
 
 def _select(name: str, published: source.Publication) -> str:

@@ -39,15 +39,18 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
     """Erase people: from raw, quarantine, dwh, snapshots, marts, what is kept beside them, and our own logs.
 
     A salted hash of each id keeps a file that is landed again from bringing them back. Delivered files are not touched
-    but named; while there are any, the exit code is 3. It is 1 while the warehouse still holds something: the same
-    command again goes on where this one stopped. See docs/runbooks/erase-a-person.md.
+    but named; while there are any, the exit code is 3. It is 1 while the warehouse still holds something, or has rows
+    of a feed without contract: the same command again goes on where this one stopped. See
+    docs/runbooks/erase-a-person.md.
     """
     who = _people(identity, [*users, *(users_from or ())])
     warehouse = prepared()
     found = _found(warehouse, who)
     click.echo(_shown(found), nl=False)
     if dry_run:
-        sys.exit(_name_files(who))
+        retired, unknown = _retired(warehouse)
+        _tell_retired(unknown)
+        sys.exit(_name_files(who, retired))
     if not yes:
         click.confirm(f"Erase {len(who.users)} users of {identity}? There is no way back.", abort=True, err=True)
     run_id = f"erase {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
@@ -69,9 +72,13 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
             say("These tables still hold them and are not ours to change: see to them, then repeat the command.")
             sys.exit(1)
         say("These tables hold a text like one of the ids; whether it is the person, only you can tell.")
+    retired, unknown = _retired(warehouse)
+    if unknown:
+        _tell_retired(unknown)
+        sys.exit(1)
     erasure.complete(warehouse.conninfo("ingest"), who.contracts, who.users)
     say("They are erased: the warehouse holds nothing of them. Backups of before still do.")
-    sys.exit(_name_files(who))
+    sys.exit(_name_files(who, retired))
 
 
 def _people(identity: str, texts: Sequence[str]) -> People:
@@ -108,6 +115,23 @@ def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, in
     loads = [load for load in cold.cold_loads(conn) if load.feed in columns]
     cold.check(loads, cold_folder())
     return [(load, cold.rows_of(load, columns[load.feed], who.users, cold_folder())) for load in loads]
+
+
+def _retired(warehouse: Warehouse) -> tuple[list[str], list[Place]]:
+    """The feeds without contract; and where there still is something of them."""
+    with psycopg.connect(warehouse.conninfo("ingest")) as conn:
+        feeds = erasure.retired_feeds(conn, load_contracts(feeds_folder()))
+        places = [Place(name, count) for feed in feeds for name, count in erasure.count_retired(conn, feed).items()]
+    return feeds, places
+
+
+def _tell_retired(unknown: Sequence[Place]) -> None:
+    if unknown:
+        say(
+            f"{_shown(unknown)}These are of feeds without contract: whether they hold them, nothing says, and they were"
+            " not touched. Bring the contract back and repeat the command; or drop what there is of the feed"
+            " (docs/runbooks/erase-a-person.md)."
+        )
 
 
 def _erase(warehouse: Warehouse, who: People, run_id: str, *, is_known: bool) -> None:
@@ -172,9 +196,9 @@ def _shown(places: Sequence[Place]) -> str:
     return table.render(HEADERS, [(place.table, place.row_count) for place in places] or [("(nowhere)", 0)])
 
 
-def _name_files(who: People) -> int:
+def _name_files(who: People, retired: Sequence[str]) -> int:
     """Name the delivered files that hold them; the exit code."""
-    holding = people_files.delivered(who)
+    holding = people_files.delivered(who, retired)
     for each in holding:
         click.echo(f"{each.path}{'' if each.is_sure else '  (no file of its feed, but it has the text of an id)'}")
     if holding:

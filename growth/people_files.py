@@ -41,13 +41,22 @@ class HoldingFile:
     is_sure: bool = True
 
 
-def delivered(people: People) -> list[HoldingFile]:
-    """Files below the landing folder, archive included, that hold any of the people; nothing is changed."""
+def delivered(people: People, retired: Sequence[str] = ()) -> list[HoldingFile]:
+    """Files below the landing folder, archive included, that hold any of the people; nothing is changed.
+
+    Args:
+        people: who is looked for, in the files of their feeds.
+        retired: feeds without contract, whose files are searched as texts.
+    """
     found = []
     for contract in people.contracts:
         for folder in (landing_folder() / contract.feed, landing_folder() / ARCHIVE_FOLDER / contract.feed):
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             found += [_look(path, contract, people.users) for path in files]
+    for feed in retired:
+        for folder in (landing_folder() / feed, landing_folder() / ARCHIVE_FOLDER / feed):
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            found += [HoldingFile(path, is_sure=False) for path in files if _could_hold(path, people.users)]
     return [each for each in found if each is not None]
 
 
@@ -115,11 +124,14 @@ def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile |
                 return None
             return HoldingFile(path) if _has_user(named, contract, users) else None
         except (IngestError, OSError, csv.Error):
-            raw = path.read_bytes()
-            # packed, or in another encoding, it could hold anybody
             is_utf_8 = codecs.lookup(contract.csv.encoding).name.startswith("utf-8")
-            could = not is_utf_8 or raw.startswith(PACKED_FILES) or _has_text(raw, users)
-            return HoldingFile(path, is_sure=False) if could else None
+            return HoldingFile(path, is_sure=False) if not is_utf_8 or _could_hold(path, users) else None
+
+
+def _could_hold(path: Path, users: Sequence[str]) -> bool:
+    """Whether a file that cannot be read as a feed's has the text of an id; packed, or as UTF-16, it could."""
+    content = path.read_bytes()
+    return content.startswith((*PACKED_FILES, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _has_text(content, users)
 
 
 def _blocks(path: Path, contract: Contract) -> Iterator[bytes]:

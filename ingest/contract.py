@@ -73,8 +73,9 @@ class Column(_Strict):
     max_length: Annotated[int, Field(gt=0)] | None = None  # characters
     format: Text | None = None  # a template of Postgres' to_timestamp, such as DD Mon YYYY
     personal: bool = False  # tells something of a person: its values are shown in no log and no alert
-    # What gate_raw judges, and not the load: a row below or without its match is no bad record, but bad data.
+    # What gate_raw judges, and not the load: a row outside or without its match is no bad record, but bad data.
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
     references: Reference | None = None
 
     @model_validator(mode="after")
@@ -93,8 +94,13 @@ class Column(_Strict):
             faults.append(f"max_length: accepted_values has longer ones: {', '.join(longer)}")
         if self.format is not None and self.type not in EVENT_TIME_TYPES:
             faults.append(f"format: only a column of these types may have one: {', '.join(EVENT_TIME_TYPES)}")
-        if self.min is not None and self.type not in NUMBER_TYPES:
-            faults.append(f"min: only a column of these types may have one: {', '.join(NUMBER_TYPES)}")
+        faults += [
+            f"{bound}: only a column of these types may have one: {', '.join(NUMBER_TYPES)}"
+            for bound, value in (("min", self.min), ("max", self.max))
+            if value is not None and self.type not in NUMBER_TYPES
+        ]
+        if self.min is not None and self.max is not None and self.max < self.min:
+            faults.append("max: must not be below min")
         if not all(header_key(alias) for alias in self.aliases):
             faults.append("aliases: an alias must not be blank")
         if faults:

@@ -19,7 +19,7 @@ from ingest import ledger
 from ingest.contract import EXTRACT_DATE, Contract
 from ingest.copy import connect
 from ingest.ddl import check_raw
-from ingest.tables import raw_table, removed_table
+from ingest.tables import SCHEMA, columns_of, raw_table, removed_table
 from ingest.tombstones import (
     FoundReject,
     clean,
@@ -59,6 +59,24 @@ def count(conn: psycopg.Connection, contract: Contract, users: Sequence[str]) ->
     with conn.transaction():
         rejects = rejects_of_people(conn, contract, set(users).__contains__)
     return FeedErasure(contract.feed, rows, removed, len(rejects))
+
+
+def retired_feeds(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> list[str]:
+    """The feeds of the ledger that have no contract any more: which column of theirs is whose, nothing says."""
+    query = "select distinct feed from raw._loads where not feed = any(%s) order by feed"
+    return [feed for (feed,) in conn.execute(query, [list(contracts)]).fetchall()]
+
+
+def count_retired(conn: psycopg.Connection, feed: str) -> dict[str, int]:
+    """What there still is of a feed without contract, whoever it is of: place → rows, records or files."""
+    counts = {}
+    for name, table in ((f"raw.{feed}", raw_table(feed)), (f"raw._removed_{feed}", removed_table(feed))):
+        if columns_of(conn, table):
+            counts[name] = _scalar(conn, sql.SQL("select count(*) from {}").format(table))
+    for name in ("_rejects", "_cold_files"):
+        query = sql.SQL("select count(*) from {} where feed = {}")
+        counts[f"raw.{name} ({feed})"] = _scalar(conn, query.format(sql.Identifier(SCHEMA, name), sql.Literal(feed)))
+    return {name: count for name, count in counts.items() if count}
 
 
 def erase(conninfo: str, contracts: Sequence[Contract], users: Sequence[str], *, run_id: str) -> list[FeedErasure]:

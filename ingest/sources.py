@@ -184,8 +184,13 @@ def _column(column: Column, contract: Contract, contracts: Mapping[str, Contract
     tests: list[tuple[str, dict[str, Any]]] = []
     if column.accepted_values is not None:
         tests.append(("accepted_values", {"values": list(column.accepted_values)} | rows))
-    if column.min is not None:
-        tests.append(("within_range", {"min": int(column.min) if column.min.is_integer() else column.min} | rows))
+    bounds = {
+        name: int(bound) if bound.is_integer() else bound
+        for name, bound in (("min", column.min), ("max", column.max))
+        if bound is not None
+    }
+    if bounds:
+        tests.append(("within_range", bounds | rows))
     if (reference := column.references) is not None:
         to = f"source('{contracts[reference.feed].domain}', '{reference.feed}')"
         tests.append(("relationships", {"to": to, "field": reference.column} | rows))

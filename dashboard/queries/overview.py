@@ -25,7 +25,12 @@ DAILY_AVERAGE = Query(
     where
         product = %(product)s and active_user_count_7d_average is not null
         and activity_date between %(from_date)s and %(to_date)s
-        and mod(cast(%(to_date)s as date) - activity_date, 7) = 0
+        and mod(
+            (
+                select max(activity_date) from mart.usage_daily
+                where product = %(product)s and activity_date <= %(to_date)s
+            ) - activity_date, 7
+        ) = 0
     order by activity_date desc
     """,
     ("usage_daily",),
@@ -38,7 +43,12 @@ STICKINESS = Query(
     where
         product = %(product)s and is_complete_window_28d
         and as_of_date between %(from_date)s and %(to_date)s
-        and mod(cast(%(to_date)s as date) - as_of_date, 7) = 0
+        and mod(
+            (
+                select max(as_of_date) from mart.rolling_active_users
+                where product = %(product)s and as_of_date <= %(to_date)s
+            ) - as_of_date, 7
+        ) = 0
     order by as_of_date desc
     """,
     ("rolling_active_users",),

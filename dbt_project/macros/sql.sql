@@ -11,6 +11,21 @@
 {% macro clean_text(column) %}{{ adapter.dispatch('clean_text')(column) }}{% endmacro %}
 {% macro default__clean_text(column) %}nullif(trim(both e' \t\r\n\f\x0b' from {{ column }}), ''){% endmacro %}
 
+{# The same of a column that is sliced by. `all` is the name of the total, so a value that is called so gets another one. #}
+{% macro slice_text(column) -%}
+    {{ renamed(clean_text(column), 'all') }}
+{%- endmacro %}
+
+{# A medium: clean text in upper case, and none is called as what no rule matched. #}
+{% macro channel_text(column) -%}
+    {{ renamed('upper(' ~ clean_text(column) ~ ')', 'UNATTRIBUTED') }}
+{%- endmacro %}
+
+{# A text, in brackets where it is a name that is taken. #}
+{% macro renamed(text, taken) -%}
+    case when {{ text }} = '{{ taken }}' then '({{ taken }})' else {{ text }} end
+{%- endmacro %}
+
 {# Whole microseconds from one instant to another: integers, so that sums do not depend on their order. #}
 {% macro microseconds_between(start, end) %}{{ adapter.dispatch('microseconds_between')(start, end) }}{% endmacro %}
 {% macro default__microseconds_between(start, end) -%}

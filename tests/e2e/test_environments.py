@@ -92,9 +92,11 @@ def test_prod_runs_the_release_that_it_is_pinned_to_and_staging_the_checkout(che
 def test_prod_has_its_folders_and_no_sample_data(checkout: Path) -> None:
     prod = config(checkout)
     [made] = [shown.words[2:] for shown in commands(DOCUMENT) if shown.text.startswith("mkdir -p")]
-    named = [value for line in (checkout / ".env").read_text().splitlines() if (value := line.split("=")[1])[0] == "/"]
+    named = [value for line in (checkout / ".env").read_text().splitlines() if (value := line.split("=")[1])[0] == "$"]
     assert sorted(named) == sorted(made)
-    assert {each["source"] for each in mounts(prod) if each["type"] == "bind"} >= set(made)
+    folders = {os.path.expandvars(folder) for folder in made}
+    assert all(Path(folder).is_absolute() for folder in folders)
+    assert {each["source"] for each in mounts(prod) if each["type"] == "bind"} >= folders
     assert prod["services"]["sample-data"]["environment"]["SAMPLE_DATA"] == "false"
 
 

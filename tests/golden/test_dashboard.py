@@ -219,6 +219,26 @@ def test_headlines_compare_whole_periods(look: Any, sample: Pipeline) -> None:
     assert within["Monthly active users"][0] == f"{january:,}"
 
 
+def test_the_date_range_ends_with_the_newest_day_of_all_data(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mart of months alone knows only their first days; and what ends earlier still shows its own newest day."""
+    days = ["2024-02-01", "2024-03-05", "2024-03-31"]
+    pipeline.land("payments", "a.csv", [f"p{n},u,{day},{n + 1}0.00,USD" for n, day in enumerate(days)])
+    pipeline.run()
+    with reading(pipeline, monkeypatch) as look:
+        screen = look(page="Overview")
+        [chosen] = screen.app.date_input
+        assert chosen.value == (date(2024, 2, 1), date(2024, 3, 31))
+        assert screen.metrics()["Revenue, USD"] == ("50", "+400.0%")
+    days = [f"2024-03-{day:02}" for day in range(10, 26)]
+    pipeline.land("events", "a.csv", [f"{day} 10:00:00,u,reward_search,flight,1.5,ios,,FR" for day in days])
+    pipeline.run()
+    with reading(pipeline, monkeypatch) as look:
+        shown = {metric.label: metric for metric in look(page="Overview").app.metric}
+        assert "As of 2024-03-25;" in shown["DAU, 7-day average"].help
+
+
 @pytest.mark.parametrize(("first", "month"), [("2024-01-01", date(2024, 1, 1)), ("2024-02-10", date(2024, 2, 1))])
 def test_people_are_those_of_the_newest_whole_month_of_the_range_or_of_its_newest(
     look: Any, first: str, month: date

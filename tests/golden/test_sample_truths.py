@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_the_marts_find_what_is_built_into_the_sample(pipeline: Pipeline) -> Non
     assert {(month, channel): tuple(rest) for month, channel, *rest in quality} == quality_in(pipeline.landing)
     pipeline.gates()
     assert_questions_have_answers(pipeline)
+    assert_stickiness_is_that_of_calendar_months(pipeline, sample)
     assert_churn_risk_foresees(pipeline)
     assert_notebooks_run(pipeline)
 
@@ -137,6 +139,24 @@ def assert_questions_have_answers(pipeline: Pipeline) -> None:
     for path in questions:
         assert path.read_text().startswith("-- "), path.name
         assert len(pipeline.query(path.read_text(), role="analyst")) > 1, path.name
+
+
+def assert_stickiness_is_that_of_calendar_months(pipeline: Pipeline, sample: Sample) -> None:
+    """Users of each day / users of the month, a mean over all days; December is not whole."""
+    active: dict[tuple[date, str], dict[date, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for event in sample.events:
+        day = event.time.date()
+        for product in ("all", event.product):
+            active[day.replace(day=1), product][day].add(event.user)
+    expected = {
+        key: sum(map(len, days.values())) / len(set().union(*days.values())) / monthrange(key[0].year, key[0].month)[1]
+        for key, days in active.items()
+        if key[0] >= date(2024, 1, 1)
+    }
+    query = (PROJECT_ROOT / "dbt_project" / "analyses" / "stickiness.sql").read_text()
+    found = {(month, product): rate for month, product, _, rate in pipeline.query(query, role="analyst") if rate}
+    assert found.keys() == expected.keys()
+    assert {key: float(rate) for key, rate in found.items()} == pytest.approx(expected, abs=0.0006)
 
 
 def assert_churn_risk_foresees(pipeline: Pipeline) -> None:

@@ -84,6 +84,14 @@ DEFECTS = {
         *("raw", feed("conversions", "b.csv", "7,2199-01-01 00:00:00"), {"events_not_in_future_conversions"}),
         feed("conversions", "b.csv", "7,2024-01-09 00:00:00"),
     ),
+    "durations that are times, in seconds and microseconds": Defect(
+        "raw",
+        feed(
+            "app_events", "a.csv", *(f"e{n},u,threads,view,2024-01-05 10:00:00,s,{n},ios,FR" for n in (1.7e9, 1.7e15))
+        ),
+        {"within_range_app_events_duration_seconds"},
+        feed("app_events", "a.csv", "e,u,threads,view,2024-01-05 10:00:00,s,31622400,ios,FR"),
+    ),
     "a payment without a subscriber, a negative price, negative hours": Defect(
         "raw",
         lambda pipeline: [

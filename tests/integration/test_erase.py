@@ -261,6 +261,56 @@ def test_a_person_is_gone_everywhere_and_stays_gone(
     assert holding_tables(pipeline) == []
 
 
+def test_nobody_is_said_to_be_erased_while_there_are_rows_of_a_feed_without_contract(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+    good = [f"{PERSON},2024-01-{day:02},true,DIRECT" for day in range(1, 31)]
+    delivered = pipeline.land("sessions", "a.csv", [*good, f"{PERSON},no time,true,DIRECT"])
+    pipeline.land("conversions", "a.csv", [f"{PERSON},2024-01-05 11:00:00"])
+    pipeline.load("sessions", "conversions")
+    shutil.copytree(feeds_folder(), tmp_path / "feeds")
+    monkeypatch.setenv("GROWTH_FEEDS", str(tmp_path / "feeds"))
+    contract = tmp_path / "feeds" / "acquisition" / "sessions.yml"
+    text = contract.read_text()
+    contract.unlink()
+    # building is not what this is about: the models of a feed go with its contract
+    monkeypatch.setattr("growth.erase._rebuild", lambda *_: "")
+
+    shown = erase("--user", PERSON, "--dry-run")
+    assert shown.exit_code == 3
+    assert re.search(r"raw\.sessions +\| +30\n", shown.output), shown.output
+    done = erase("--user", PERSON, "--yes")
+    assert done.exit_code == 1, done.output
+    assert re.search(r"raw\._rejects \(sessions\) +\| +1\n", done.output), done.output
+    assert "feeds without contract" in done.output
+    assert "They are erased" not in done.output
+    assert "raw.conversions" not in holding_tables(pipeline)
+    assert "1 people are erased in part" in CliRunner().invoke(cli, ["status"]).output
+
+    # its files are searched as texts; and nothing else is left to say once its tables are gone
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        conn.execute("drop table raw.sessions, raw._removed_sessions cascade")
+        conn.execute("delete from raw._rejects where feed = 'sessions'")
+    done = erase("--user", PERSON, "--yes")
+    assert done.exit_code == 3, done.output
+    assert f"{delivered}  (no file of its feed" in done.stdout
+    assert "in part" not in CliRunner().invoke(cli, ["status"]).output
+
+    # or with its contract
+    contract.write_text(text)
+    pipeline.prepare()
+    load_feed(
+        pipeline.warehouse.conninfo("ingest"),
+        load_contracts(feeds_folder())["sessions"],
+        pipeline.landing,
+        run_id="again",
+    )
+    assert erase("--user", PERSON, "--yes").exit_code == 3
+    assert holding_tables(pipeline) == []
+
+
 def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in pipeline.warehouse.environment().items():
         monkeypatch.setenv(name, value)

@@ -15,6 +15,7 @@ from support.pipeline import Pipeline
 from growth import dbt
 from growth.settings import feeds_folder
 from ingest.contract_files import load_contracts
+from ingest.sources import write_sources
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY_COUNT = 200
@@ -76,6 +77,31 @@ def test_a_model_of_other_types_than_its_contract_is_not_built(
     result = dbt.invoke(["build", "--quiet", "--select", "+dim_channels,resource_type:model"], pipeline.warehouse)
     assert "contract" in " ".join(failure.message for failure in result.failures)
     assert pipeline.query("select to_regclass('dwh.dim_channels')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("feed", "told"),
+    [
+        ("acquisition/sessions", "sessions (identity other), conversions (identity customer)"),
+        ("subscription/viewing_activity", "payments (identity customer), viewing_activity (identity other)"),
+    ],
+)
+def test_feeds_of_a_domain_that_share_no_identity_are_refused(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: str, told: str
+) -> None:
+    shutil.copytree(dbt.PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
+    shutil.copytree(feeds_folder(), tmp_path / "feeds")
+    contract = tmp_path / "feeds" / f"{feed}.yml"
+    contract.write_text(contract.read_text().replace("identity: customer", "identity: other"))
+    assert write_sources(load_contracts(tmp_path / "feeds"), tmp_path / "dbt_project")
+    monkeypatch.setattr(dbt, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))
+    domain = feed.split("/")[0]
+    result = dbt.run_layer("staging", pipeline.warehouse, domains=[domain])
+    assert not result.succeeded
+    [refused] = [failure for failure in result.failures if failure.status == "error"]
+    assert told in refused.message
+    assert "Name one identity in all of their contracts" in refused.message
 
 
 @pytest.mark.usefixtures("published")

@@ -166,6 +166,12 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
         ),
         ("description: Who.", "description: Who., min: .nan", "columns[0].min: input should be a finite number"),
         (
+            "With what.,",
+            "With what., max: 0,",
+            "columns[2].max: only a column of these types may have one: numeric, integer, bigint",
+        ),
+        ("description: Who.", "description: Who., min: 1, max: 0.5", "columns[0].max: must not be below min"),
+        (
             "description: Who.",
             "description: Who., references: {feed: people, field: id}",
             "columns[0].references.field: unknown key; accepted keys: feed, column",

@@ -68,14 +68,14 @@ def test_tables_columns_and_tests_follow_from_the_contract() -> None:
 def test_bounds_and_references_of_columns_become_tests_of_what_is_new() -> None:
     edited = contract().model_dump()
     first, *others = edited["columns"]
-    first |= {"min": 1.0, "references": {"feed": "people", "column": "user_id"}}
+    first |= {"min": 1.0, "max": 9.5, "references": {"feed": "people", "column": "user_id"}}
     edited["columns"] = [first, *others]
     people = contract("people").model_copy(update={"domain": "crm"})
     texts = render_sources({"visits": Contract.model_validate(edited), "people": people})
     (source,) = yaml.safe_load(texts[FILE])["sources"]
     within_range, relationships = source["tables"][0]["columns"][0]["data_tests"]
     rows = {"feed": "visits", "event_time": "visited_on"}
-    assert within_range["within_range"]["arguments"] == {"min": 1} | rows
+    assert within_range["within_range"]["arguments"] == {"min": 1, "max": 9.5} | rows
     assert relationships["relationships"] == {
         "name": "relationships_visits_user_id",
         "arguments": {"to": "source('crm', 'people')", "field": "user_id"} | rows,

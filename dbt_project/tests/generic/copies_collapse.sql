@@ -1,8 +1,11 @@
 {#
     On the days that new loads touched, staging has as many rows as raw has different ones: copies fall, nothing else.
-    Of text_columns the spelling (case, white space around) makes no difference; of clean_columns, white space around.
+    What staging takes for one value is one here: channel_columns by macro channel_text, slice_columns by slice_text, and
+    clean_columns by clean_text.
 #}
-{% test copies_collapse(model, feed, source, instant, event_time, columns, text_columns=[], clean_columns=[]) %}
+{% test copies_collapse(
+    model, feed, source, instant, event_time, columns, channel_columns=[], slice_columns=[], clean_columns=[]
+) %}
 {{ config(tags=['critical']) }}
 with there as (
     select event_date, count(*) as row_count
@@ -10,7 +13,8 @@ with there as (
         select distinct
             {{ utc_date(event_time) }} as event_date,
             {{ columns | join(', ') }}
-            {%- for column in text_columns %}, upper({{ clean_text(column) }}) as {{ column }}{% endfor %}
+            {%- for column in channel_columns %}, {{ channel_text(column) }} as {{ column }}{% endfor %}
+            {%- for column in slice_columns %}, {{ slice_text(column) }} as {{ column }}{% endfor %}
             {%- for column in clean_columns %}, {{ clean_text(column) }} as {{ column }}{% endfor %}
         from {{ source }}
         where {{ on_touched_days(feed, event_time) }}

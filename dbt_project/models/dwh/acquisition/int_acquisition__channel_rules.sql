@@ -6,7 +6,7 @@ rules as (
     select
         priority,
         -- null media are called (none), which is no upper case
-        replace(upper({{ clean_text('channel') }}), '(NONE)', '(none)') as channel,
+        replace({{ channel_text('channel') }}, '(NONE)', '(none)') as channel,
         is_paid,
         dense_rank() over (order by priority) as rule_rank,
         window_hours,

@@ -17,10 +17,10 @@
 {% set tracks = open_tracks() %}
 with steps as (
     select
-        {{ clean_text('product') }} as product,
+        {{ slice_text('product') }} as product,
         {{ clean_text('step_name') }} as event_type,
         -- numbers may have gaps
-        row_number() over (partition by {{ clean_text('product') }} order by step_number) as step_number
+        row_number() over (partition by {{ slice_text('product') }} order by step_number) as step_number
     from {{ ref('funnel_steps') }}
 ),
 

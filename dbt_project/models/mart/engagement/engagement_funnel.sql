@@ -1,10 +1,10 @@
 -- Grain: one row per product whose funnel anyone began, and step of it. See docs/metrics.md#funnels.
 with steps as (
     select
-        {{ clean_text('product') }} as product,
+        {{ slice_text('product') }} as product,
         step_number,
         {{ clean_text('step_name') }} as step_name,
-        row_number() over (partition by {{ clean_text('product') }} order by step_number) as place
+        row_number() over (partition by {{ slice_text('product') }} order by step_number) as place
     from {{ ref('funnel_steps') }}
 ),
 

@@ -83,7 +83,23 @@ revenue as (
     group by registration_month, channel, currency_code
 ),
 
-newest as (select max(newest_date) as newest_date from {{ ref('int_subscription__months') }}),
+-- null where a domain has no data: what nobody delivers is not waited for
+newest as (
+    select
+        (select max(periods.newest_date) from {{ ref('int_engagement__periods') }} as periods) as event_date,
+        (select max(months.newest_date) from {{ ref('int_subscription__months') }} as months) as payment_date
+),
+
+-- who registers on the last day of the month is the last whose 30th day, and last of 90 days, comes
+completeness as (
+    select
+        counts.registration_month,
+        counts.channel,
+        {{ months_later('counts.registration_month', 1) }} - 1 + 30 <= newest.event_date as has_all_events,
+        {{ months_later('counts.registration_month', 1) }} - 1 + 89 <= newest.payment_date as has_all_payments
+    from counts
+    cross join newest
+),
 
 final as (
     select
@@ -98,10 +114,12 @@ final as (
         coalesce(revenue.revenue_amount_90d, 0) as revenue_amount_90d,
         coalesce(revenue.revenue_amount_90d, 0) / nullif(counts.registered_user_count, 0)
             as revenue_per_user_amount_90d,
-        coalesce({{ months_later('counts.registration_month', 1) }} + 88 <= newest.newest_date, false) as is_complete
+        coalesce(completeness.has_all_events, completeness.has_all_payments, false)
+        and coalesce(completeness.has_all_payments, true) as is_complete
     from counts
     cross join currencies
-    cross join newest
+    inner join completeness
+        on counts.registration_month = completeness.registration_month and counts.channel = completeness.channel
     left join revenue
         on
             counts.registration_month = revenue.registration_month

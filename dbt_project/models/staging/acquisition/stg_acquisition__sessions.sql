@@ -8,7 +8,7 @@ final as (
         time_started as session_started_at,
         cast(userid as text) as user_id,
         is_paid,
-        upper({{ clean_text('medium') }}) as channel
+        {{ channel_text('medium') }} as channel
     from source
 )
 

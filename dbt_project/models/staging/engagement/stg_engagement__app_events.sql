@@ -9,12 +9,12 @@ final as (
         event_timestamp as occurred_at,
         {{ clean_text('event_id') }} as event_id,
         {{ clean_text('user_id') }} as user_id,
-        coalesce({{ clean_text('product') }}, '(none)') as product,
+        coalesce({{ slice_text('product') }}, '(none)') as product,
         {{ clean_text('event_type') }} as event_type,
         {{ clean_text('session_id') }} as session_id,
         duration_seconds,
-        {{ clean_text('device') }} as platform,
-        {{ clean_text('country') }} as country
+        {{ slice_text('device') }} as platform,
+        {{ slice_text('country') }} as country
     from source
 )
 

@@ -7,10 +7,10 @@ cleaned as (
         _extract_date as extract_date,
         {{ clean_text('user_id') }} as user_id,
         signup_date,
-        {{ clean_text('country') }} as country,
-        {{ clean_text('age_group') }} as age_group,
-        {{ clean_text('gender') }} as gender,
-        {{ clean_text('user_segment') }} as user_segment,
+        {{ slice_text('country') }} as country,
+        {{ slice_text('age_group') }} as age_group,
+        {{ slice_text('gender') }} as gender,
+        {{ slice_text('user_segment') }} as user_segment,
         updated_at
     from source
 ),

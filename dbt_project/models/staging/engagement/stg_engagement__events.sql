@@ -8,11 +8,11 @@ final as (
         event_time as occurred_at,
         {{ clean_text('user_id') }} as user_id,
         {{ clean_text('event_type') }} as event_type,
-        {{ clean_text('transaction_category') }} as category,
-        miles_amount,
-        {{ clean_text('platform') }} as platform,
-        {{ clean_text('utm_source') }} as utm_source,
-        {{ clean_text('country') }} as country
+        {{ slice_text('transaction_category') }} as category,
+        {{ plain_number('miles_amount') }} as miles_amount,
+        {{ slice_text('platform') }} as platform,
+        {{ slice_text('utm_source') }} as utm_source,
+        {{ slice_text('country') }} as country
     from source
 )
 

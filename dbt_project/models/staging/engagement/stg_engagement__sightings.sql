@@ -9,18 +9,18 @@ final as (
         event_time as occurred_at,
         {{ clean_text('user_id') }} as user_id,
         'miles' as product,
-        coalesce({{ clean_text('country') }}, '(none)') as country,
-        coalesce({{ clean_text('platform') }}, '(none)') as platform,
-        coalesce({{ clean_text('transaction_category') }}, '(none)') as category
+        coalesce({{ slice_text('country') }}, '(none)') as country,
+        coalesce({{ slice_text('platform') }}, '(none)') as platform,
+        coalesce({{ slice_text('transaction_category') }}, '(none)') as category
     from events
     union all
     select
         '{{ feed_contract('app_events').identity }}' as identity,
         event_timestamp as occurred_at,
         {{ clean_text('user_id') }} as user_id,
-        coalesce({{ clean_text('product') }}, '(none)') as product,
-        coalesce({{ clean_text('country') }}, '(none)') as country,
-        coalesce({{ clean_text('device') }}, '(none)') as platform,
+        coalesce({{ slice_text('product') }}, '(none)') as product,
+        coalesce({{ slice_text('country') }}, '(none)') as country,
+        coalesce({{ slice_text('device') }}, '(none)') as platform,
         '(none)' as category
     from app_events
 )

@@ -1,3 +1,4 @@
+{{ require_one_identity(['subscribers', 'subscriptions', 'payments', 'viewing_activity']) }}
 -- Grain: one row per payment: exact copies, within and across files, collapse to one; another content under the same id
 -- is another row (warned of, not merged). The day is part of the deduplication, so that one day can be read alone.
 with source as (select * from {{ source('subscription', 'payments') }}),

@@ -6,9 +6,9 @@ cleaned as (
     select
         _extract_date as extract_date,
         {{ clean_text('user_id') }} as user_id,
-        {{ clean_text('country') }} as country,
+        {{ slice_text('country') }} as country,
         signup_date,
-        {{ clean_text('plan_type') }} as plan_type
+        {{ slice_text('plan_type') }} as plan_type
     from source
 ),
 
