@@ -13,17 +13,20 @@
 
 {# The same of a column that is sliced by. `all` is the name of the total, so a value that is called so gets another one. #}
 {% macro slice_text(column) -%}
-    {{ renamed(clean_text(column), 'all') }}
+    {{ renamed(column, clean_text(column), 'all') }}
 {%- endmacro %}
 
 {# A medium: clean text in upper case, and none is called as what no rule matched. #}
 {% macro channel_text(column) -%}
-    {{ renamed('upper(' ~ clean_text(column) ~ ')', 'UNATTRIBUTED') }}
+    {{ renamed('upper(' ~ column ~ ')', 'upper(' ~ clean_text(column) ~ ')', 'UNATTRIBUTED') }}
 {%- endmacro %}
 
-{# A text, in brackets where it is a name that is taken. #}
-{% macro renamed(text, taken) -%}
-    case when {{ text }} = '{{ taken }}' then '({{ taken }})' else {{ text }} end
+{#
+    A text, in brackets where it is a name that is taken. Almost none is, and a look at the column as it is costs less than
+    trimming it twice.
+#}
+{% macro renamed(column, text, taken) -%}
+    case when {{ column }} like '%{{ taken }}%' and {{ text }} = '{{ taken }}' then '({{ taken }})' else {{ text }} end
 {%- endmacro %}
 
 {# Whole microseconds from one instant to another: integers, so that sums do not depend on their order. #}
