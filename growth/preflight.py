@@ -59,7 +59,7 @@ def executor_without_workers(environment: Mapping[str, str], has_broker: bool) -
     if executor == CELERY and not has_broker:
         return (
             f"AIRFLOW_EXECUTOR={CELERY}, but the profile celery is off: no worker would run a task. Add celery to "
-            "COMPOSE_PROFILES in .env, or start with `docker compose --profile celery up`; or unset AIRFLOW_EXECUTOR."
+            "COMPOSE_PROFILES in .env, or unset AIRFLOW_EXECUTOR."
         )
     if executor == LOCAL and has_broker:
         return (
