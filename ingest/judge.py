@@ -12,13 +12,14 @@ from datetime import date
 import psycopg
 from psycopg import sql
 
-from ingest.contract import Column, Contract
+from ingest.contract import EVENT_TIME_TYPES, Column, Contract
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
 
 SPOOL_MEMORY_BYTES = 4 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
+_NOUNS = {"date": "date", "timestamptz": "time"}
 
 # How many numbers and words a text has.
 _PARTS = sql.SQL("select count(*) from regexp_matches({}, '\\d+|[[:alpha:]]+', 'g')")
@@ -190,7 +191,7 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     if column.format is not None:
         cast = sql.SQL("cast(to_timestamp(field, {}) as {})").format(sql.Literal(column.format), sql.SQL(column.type))
     checks.append(sql.SQL("{} := {};").format(variable, cast))
-    if column.type in ("date", "timestamptz") and column.format is None:
+    if column.type in EVENT_TIME_TYPES and column.format is None:
         # Once it is known to be a time: Postgres reads today04:05 too, and unknown is none.
         pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))
         checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
@@ -204,10 +205,11 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
             ),
         )
         checks.append(_refuse_if(pattern, "wrong_type", f"is not written as {column.format}"))
-    if column.name == contract.event_time:
-        first, end = time_range(contract)
+    if column.type in EVENT_TIME_TYPES:
+        first, end = time_range(column.type)
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)
-        message = "an event time must be finite and lie in the years 1 to 9999"
+        what = "an event time" if column.name == contract.event_time else f"a {_NOUNS[column.type]}"
+        message = f"{what} must be finite and lie in the years 1 to 9999"
         checks.append(_refuse_if(outside, "out_of_range", message))
     if column.type == "numeric":
         endless = sql.SQL("{0} <= '-Infinity' or {0} >= 'Infinity'").format(variable)
