@@ -15,14 +15,12 @@ from psycopg import sql
 from ingest.contract import EVENT_TIME_TYPES, Column, Contract
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
+from ingest.templates import template_pattern
 
 SPOOL_MEMORY_BYTES = 4 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _NOUNS = {"date": "date", "timestamptz": "time"}
-
-# How many numbers and words a text has.
-_PARTS = sql.SQL("select count(*) from regexp_matches({}, '\\d+|[[:alpha:]]+', 'g')")
 
 
 class Spool:
@@ -196,15 +194,12 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
         pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))
         checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
     if column.format is not None:
-        # to_timestamp takes the missing parts from the year 1 BC, and leaves out what follows the last part.
-        pattern = sql.SQL("{} < '0001-01-01' or ({count}) > ({expected})").format(
-            variable,
-            count=_PARTS.format(sql.SQL("field")),
-            expected=_PARTS.format(
-                sql.SQL("to_char(to_timestamp(field, {0}), {0})").format(sql.Literal(column.format))
-            ),
+        # to_timestamp takes a year that the template has not for the year 1 BC.
+        pattern = sql.SQL("{} < '0001-01-01' or field !~* {}").format(
+            variable, sql.Literal(template_pattern(column.format))
         )
-        checks.append(_refuse_if(pattern, "wrong_type", f"is not written as {column.format}"))
+        message = f"is not written as {column.format}, with every part, the year in full and nothing more"
+        checks.append(_refuse_if(pattern, "wrong_type", message))
     if column.type in EVENT_TIME_TYPES:
         first, end = time_range(column.type)
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)
