@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -147,6 +148,22 @@ SHAPES = [
     case("every record bad", b"a,2024-01-02,x\n", rejects=[(2, b"a,2024-01-02,x", "id", "wrong_type")]),
     case("a bad last record without a line end", 1, b"7,x,y", rejects=[(3, b"7,x,y", "at", "wrong_type")]),
     case("no bytes", header=b"", error="the file is empty (0 bytes)"),
+    case("no bytes and no header", header=b"", error="the file is empty (0 bytes)", csv={"header": False}),
+    case(
+        "an archive of nothing and no header",
+        *(gzip.compress(b""),),
+        header=b"",
+        error="the file is empty (0 bytes)",
+        file_name="a.csv.gz",
+        csv={"header": False},
+    ),
+    case(
+        "a byte order mark alone, and no header",
+        *(b"\xef\xbb\xbf",),
+        header=b"",
+        error="the file is empty (0 bytes)",
+        csv={"header": False},
+    ),
     case("an open quote in the header", 1, 2, header=b'id,at,"note', error="the header cannot be read"),
     case(
         "a header that swallows records",
