@@ -16,7 +16,7 @@ from decimal import Decimal
 import psycopg
 
 from ingest import ledger
-from ingest.contract import Contract
+from ingest.contract import Contract, CsvFormat
 from ingest.copy import connect
 from ingest.ddl import check_raw
 from ingest.errors import FileRefused, NothingLoaded
@@ -140,7 +140,7 @@ def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> It
         csv_module.writer(text, **dialect).writerow(old.field_names)  # type: ignore[arg-type]
         yield from_utf8(text.getvalue().encode(), csv.encoding)
     for reject in rejects_of(conn, source_file):
-        yield from_utf8(to_utf8(reject.record, csv.encoding) + b"\n", csv.encoding)
+        yield from_utf8(_text(reject, csv) + b"\n", csv.encoding)
 
 
 def discard(conn: psycopg.Connection, source_file: str) -> int:
@@ -199,7 +199,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
             raise FileRefused(f"{source_file} does not fit its contract any more: {error}") from error
         reader = RecordReader(contract, header, csv, b"\n")
         for reject in rejects_of(conn, source_file):
-            suspects.add(reader.suspect(to_utf8(reject.record, csv.encoding), reject.line_number), reject.record)
+            suspects.add(reader.suspect(_text(reject, csv), reject.line_number), reject.record)
         load_id = ledger.next_load_id(conn)
         suspects.judge(conn, contract, load_id, _extract_date_of(conn, contract, old.load_id))
         released = release(conn, old.load_id)
@@ -210,6 +210,11 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
             entry = ledger.Entry(contract.feed, source_file, old.sha256, 0, started_at, run_id)
             ledger.record_replay(conn, load_id, entry, old.load_id, loaded, erased.record_count)
     return Replayed(source_file, loaded, suspects.record_count - released - erased.reject_count)
+
+
+def _text(reject: Reject, csv: CsvFormat) -> bytes:
+    """The record as UTF-8; a line end that was wrong in its file is none of a record alone."""
+    return to_utf8(reject.record, csv.encoding).rstrip(b"\r\n")
 
 
 def _extract_date_of(conn: psycopg.Connection, contract: Contract, load_id: int) -> date | None:

@@ -1,0 +1,35 @@
+"""Refused records come again as their file meant them: exported and corrected, or replayed."""
+
+from __future__ import annotations
+
+import pytest
+from support.quarantine import Quarantine
+
+from ingest.quarantine import Replayed
+
+HEADER = "userid,time_started,is_paid,medium"
+
+
+@pytest.fixture
+def ward(bench):
+    return Quarantine(bench)
+
+
+def land(ward, name, content):
+    path = ward.bench.landing / "sessions" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("\n", "\r\n"), ("\r\n", "\n"), ("\r", "\n\r")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_record_is_taken_without_its_wrong_line_end(ward, right, wrong, encoding):
+    ward.bench.change_contract(csv={"encoding": encoding})
+    good, bad = "7,2024-01-01,true,A", "8,2024-01-02,true,B"
+    land(ward, "a.csv", "".join([HEADER, right, good, right, bad, wrong, good, right]).encode(encoding))
+    (result,) = ward.bench.load()
+    assert (result.loaded_count, result.rejected_count) == (2, 1), result.error
+    assert ward.listed()[0].reason == "mixed_line_end"
+    assert ward.export("sessions/a.csv").decode(encoding) == f"{HEADER}\n{bad}\n"
+    assert ward.replay() == [Replayed("sessions/a.csv", 1, 0)]
+    assert ward.bench.rows("select userid, medium from raw.sessions order by 1") == [(7, "A"), (7, "A"), (8, "B")]
