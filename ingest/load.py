@@ -25,7 +25,7 @@ from psycopg import sql
 from ingest import ledger
 from ingest.archive import archive
 from ingest.contract import Contract
-from ingest.copy import connect, is_about_content
+from ingest.copy import connect, is_about_content, read_dates_as
 from ingest.ddl import check_raw
 from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped, NeedsCare
 from ingest.fill import Target, attach_load_tables, fill_load_tables, fill_raw_table, names_a_relative_time
@@ -259,6 +259,7 @@ def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
 def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = attempt.contract
+    read_dates_as(conn, contract)
     wait_for_models(conn, delivery.source_file)
     wait_for_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)

@@ -17,7 +17,7 @@ import psycopg
 
 from ingest import ledger
 from ingest.contract import Contract, CsvFormat
-from ingest.copy import connect
+from ingest.copy import connect, read_dates_as
 from ingest.ddl import check_raw
 from ingest.errors import FileRefused, NothingLoaded
 from ingest.header import match_header, positional
@@ -187,6 +187,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
     contract, started_at = contract_for(contract, source_file), datetime.now(UTC)
     csv = contract.csv
     with Spool() as suspects, conn.transaction():
+        read_dates_as(conn, contract)
         wait_for_models(conn, source_file)
         wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)

@@ -179,6 +179,14 @@ BROKEN = [
         csv={"date_order": "DMY"},
     ),
     bare(
+        "days before months, of which Parquet knows nothing",
+        parquet(id=[1, 2], at=["2024-01-13", "01/02/2024"], note=["x", "x"]),
+        (1, "2024-01-13", "x"),
+        rejects=[(3, b"2,01/02/2024,x", "at", "out_of_range")],
+        file_name="a.parquet",
+        csv={"date_order": "DMY"},
+    ),
+    bare(
         "dates in words",
         b"id,at,note\n1,05 Jan 2024,x\n2,5 JAN 2024,x\n3,2024-01-05,x\n4,05 Jan 2024 10:00,x\n5,31 Feb 2024,x\n"
         b'6,05 Jan,x\n7,"",x\n8,05 Jan 2024 B,x\n9,now,x\n10,05 Jan 24,x\n11,0 Jan 2024,x\n',

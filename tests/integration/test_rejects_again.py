@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.quarantine import Quarantine
 
@@ -13,6 +17,12 @@ HEADER = "userid,time_started,is_paid,medium"
 @pytest.fixture
 def ward(bench):
     return Quarantine(bench)
+
+
+def parquet(**columns):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
 
 
 def land(ward, name, content):
@@ -33,3 +43,13 @@ def test_a_record_is_taken_without_its_wrong_line_end(ward, right, wrong, encodi
     assert ward.export("sessions/a.csv").decode(encoding) == f"{HEADER}\n{bad}\n"
     assert ward.replay() == [Replayed("sessions/a.csv", 1, 0)]
     assert ward.bench.rows("select userid, medium from raw.sessions order by 1") == [(7, "A"), (7, "A"), (8, "B")]
+
+
+def test_days_do_not_come_before_months_in_parquet_whatever_csv_files_have(ward):
+    ward.bench.change_contract(csv={"date_order": "DMY"})
+    columns = {"userid": [7, 8], "time_started": ["2024-01-13", "01/02/2024"], "is_paid": [True] * 2}
+    land(ward, "a.parquet", parquet(**columns))
+    (result,) = ward.bench.load()
+    assert (result.loaded_count, result.rejected_count) == (1, 1), result.error
+    assert ward.replay() == [Replayed("sessions/a.parquet", 0, 1)]
+    assert ward.users() == [(7, "2024-01-13")]
