@@ -230,8 +230,7 @@ def _reason(error: Exception) -> str:
 def _archive(job: _Job, source: Source, delivery: Delivery) -> None:
     """Move a file away that is in raw now; what came to its path since stays there for the next load."""
     try:
-        source.check_unchanged()
-        archive(delivery, job.landing)
+        archive(delivery, source, job.landing)
     except (FileUnfinished, FileNotFoundError):  # another content; or another loader has moved it
         return
     except OSError as error:
