@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ingest.contract import Contract
 from ingest.copy import connect
+from ingest.errors import FileUnfinished
 from ingest.landing import ARCHIVE_FOLDER, Delivery
+from ingest.source import Source
 
 # Whatever is loaded whole, and long enough ago: by content, as archived files may have other names than the ledger. One
 # content may have come more than once. Records of a file that was replaced wait for nobody.
@@ -24,21 +26,35 @@ having
 """
 
 
-def archive(delivery: Delivery, landing: Path) -> Path:
+def archive(delivery: Delivery, source: Source, landing: Path) -> None:
     """Move a loaded file to the same path below the archive folder of the landing folder.
 
-    A file that another content left there is kept: the newer one gets a number.
+    A file that another content left there is kept: the newer one gets a number. What came to the path since the file
+    was read stays there, or comes back.
 
-    Returns:
-        Where it is now.
+    Raises:
+        FileUnfinished: such a file came.
+        OSError: the file cannot be moved; or such a file was moved and cannot be brought back, as the message says.
     """
+    source.check_unchanged()
     target = landing.resolve() / ARCHIVE_FOLDER / delivery.path.relative_to(landing.resolve())
     target.parent.mkdir(parents=True, exist_ok=True)
     free, number = target, 1
     while free.exists():
         number += 1
         free = target.with_name(f"{target.name}.{number}")
-    return delivery.path.rename(free)
+    delivery.path.rename(free)
+    try:
+        source.check_unchanged(free)
+    except FileUnfinished:  # it came after the check above, and only now nobody can put another in its place
+        try:
+            delivery.path.hardlink_to(free)  # never over a file that is there
+        except OSError as error:
+            raise OSError(
+                f"what came in its place was not loaded, and lies in {free} ({error.strerror}): land it again"
+            ) from error
+        free.unlink()
+        raise
 
 
 def delete_old(conninfo: str, contract: Contract, landing: Path) -> list[str]:

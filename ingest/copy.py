@@ -37,7 +37,10 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 @contextmanager
 def connect(conninfo: str, contract: Contract) -> Iterator[psycopg.Connection]:
-    """Connection with the settings that a file's meaning must not depend on; errors as ``ingest.errors`` has them."""
+    """Connection with the settings that a file's meaning must not depend on; errors as ``ingest.errors`` has them.
+
+    The one that it does depend on, the order of day and month, is that of the contract; see ``read_dates_as``.
+    """
     try:
         with psycopg.connect(conninfo, autocommit=True) as conn:
             # After waiting for a path's lock, what the other loader committed must be seen.
@@ -48,13 +51,25 @@ def connect(conninfo: str, contract: Contract) -> Iterator[psycopg.Connection]:
                     " set client_min_messages = warning;"
                     # Locks of a loader whose machine died are gone after two minutes, not after two hours.
                     " set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6"
-                ).format(sql.Literal(f"ISO, {contract.csv.date_order}"))
+                ).format(_date_style(contract))
             )
             yield conn
     except psycopg.Error as error:
         if (ours := as_ingest_error(error)) is error:
             raise
         raise ours from error
+
+
+def read_dates_as(conn: psycopg.Connection, contract: Contract) -> None:
+    """Read dates in the order that the contract has for one file (``contract_for``), until the transaction ends.
+
+    A Parquet file knows no ``csv.date_order``, and comes on the same connection as CSV files.
+    """
+    conn.execute(sql.SQL("set local datestyle = {}").format(_date_style(contract)))
+
+
+def _date_style(contract: Contract) -> sql.Literal:
+    return sql.Literal(f"ISO, {contract.csv.date_order}")
 
 
 def copy_records(

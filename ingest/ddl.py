@@ -25,11 +25,10 @@ from ingest.tables import (
     columns_of,
     create_time_index,
     differing_columns,
-    range_constraint,
     raw_table,
     removed_table,
+    time_check,
     time_index,
-    time_range,
     value_checks,
 )
 
@@ -226,12 +225,7 @@ def _ensure_checks(conn: psycopg.Connection, contract: Contract) -> None:
     For new rows of this table alone: the tables of large loads have had theirs, and what is in raw was right when it
     came.
     """
-    first, end = time_range(contract)
-    time = sql.Identifier(contract.time_column)
-    wanted: dict[str, sql.Composable] = {
-        range_constraint(contract): sql.SQL("{} >= {} and {} < {}").format(time, first, time, end)
-    }
-    wanted |= value_checks(contract)
+    wanted = time_check(contract) | value_checks(contract)
     table = raw_table(contract.feed)
     # The server shows a condition in words of its own, so the comment keeps ours, to see whether it has changed.
     present: dict[str, str | None] = dict(

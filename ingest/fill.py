@@ -183,7 +183,7 @@ def _constants(target: Target) -> list[tuple[str, str, sql.Composable]]:
 
 def _check_time_range(conn: psycopg.Connection, contract: Contract, table: sql.Identifier) -> None:
     """Look for event times outside of the years that are allowed, by index: a check of each row costs more."""
-    first, end = time_range(contract)
+    first, end = time_range(contract.time_type)
     time = sql.Identifier(contract.time_column)
     query = sql.SQL("select exists (select from {} where {} < {} or {} >= {})").format(table, time, first, time, end)
     with ledger.index_scans_only(conn):

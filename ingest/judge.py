@@ -12,16 +12,15 @@ from datetime import date
 import psycopg
 from psycopg import sql
 
-from ingest.contract import Column, Contract
+from ingest.contract import EVENT_TIME_TYPES, Column, Contract
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
+from ingest.templates import template_pattern
 
 SPOOL_MEMORY_BYTES = 4 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
-
-# How many numbers and words a text has.
-_PARTS = sql.SQL("select count(*) from regexp_matches({}, '\\d+|[[:alpha:]]+', 'g')")
+_NOUNS = {"date": "date", "timestamptz": "time"}
 
 
 class Spool:
@@ -190,24 +189,22 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     if column.format is not None:
         cast = sql.SQL("cast(to_timestamp(field, {}) as {})").format(sql.Literal(column.format), sql.SQL(column.type))
     checks.append(sql.SQL("{} := {};").format(variable, cast))
-    if column.type in ("date", "timestamptz") and column.format is None:
+    if column.type in EVENT_TIME_TYPES and column.format is None:
         # Once it is known to be a time: Postgres reads today04:05 too, and unknown is none.
         pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))
         checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
     if column.format is not None:
-        # to_timestamp takes the missing parts from the year 1 BC, and leaves out what follows the last part.
-        pattern = sql.SQL("{} < '0001-01-01' or ({count}) > ({expected})").format(
-            variable,
-            count=_PARTS.format(sql.SQL("field")),
-            expected=_PARTS.format(
-                sql.SQL("to_char(to_timestamp(field, {0}), {0})").format(sql.Literal(column.format))
-            ),
+        # to_timestamp takes a year that the template has not for the year 1 BC.
+        pattern = sql.SQL("{} < '0001-01-01' or field !~* {}").format(
+            variable, sql.Literal(template_pattern(column.format))
         )
-        checks.append(_refuse_if(pattern, "wrong_type", f"is not written as {column.format}"))
-    if column.name == contract.event_time:
-        first, end = time_range(contract)
+        message = f"is not written as {column.format}, with every part, the year in full and nothing more"
+        checks.append(_refuse_if(pattern, "wrong_type", message))
+    if column.type in EVENT_TIME_TYPES:
+        first, end = time_range(column.type)
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)
-        message = "an event time must be finite and lie in the years 1 to 9999"
+        what = "an event time" if column.name == contract.event_time else f"a {_NOUNS[column.type]}"
+        message = f"{what} must be finite and lie in the years 1 to 9999"
         checks.append(_refuse_if(outside, "out_of_range", message))
     if column.type == "numeric":
         endless = sql.SQL("{0} <= '-Infinity' or {0} >= 'Infinity'").format(variable)

@@ -25,7 +25,7 @@ from psycopg import sql
 from ingest import ledger
 from ingest.archive import archive
 from ingest.contract import Contract
-from ingest.copy import connect, is_about_content
+from ingest.copy import connect, is_about_content, read_dates_as
 from ingest.ddl import check_raw
 from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped, NeedsCare
 from ingest.fill import Target, attach_load_tables, fill_load_tables, fill_raw_table, names_a_relative_time
@@ -230,8 +230,7 @@ def _reason(error: Exception) -> str:
 def _archive(job: _Job, source: Source, delivery: Delivery) -> None:
     """Move a file away that is in raw now; what came to its path since stays there for the next load."""
     try:
-        source.check_unchanged()
-        archive(delivery, job.landing)
+        archive(delivery, source, job.landing)
     except (FileUnfinished, FileNotFoundError):  # another content; or another loader has moved it
         return
     except OSError as error:
@@ -259,6 +258,7 @@ def _load(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
 def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadResult:
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = attempt.contract
+    read_dates_as(conn, contract)
     wait_for_models(conn, delivery.source_file)
     wait_for_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)

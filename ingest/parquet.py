@@ -7,11 +7,13 @@ loss refuses the file.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import struct
 import urllib.parse
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,7 +30,10 @@ BATCH_BYTES = 4 << 20  # as the file holds them, which may be half of what they 
 _BUFFER_BYTES = 1 << 16  # of each column; without it a column's whole share of a row group is read at once
 
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-_INTEGERS = ("bigint", "integer")
+# Columns whose numbers are written as a person would: without exponent, and without decimals where those are zero.
+_SPELLED_OUT = ("bigint", "integer", "text")
+# Bits of a whole number that each width of floating point holds; beyond, neighbours look the same.
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}
 
 # The default one keeps tens of megabytes that it no longer needs, and is no quicker here.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -135,8 +140,11 @@ def _converter(kind: pa.DataType, column: Column | None) -> Convert | None:
         return _after(lambda array: array.storage, _converter(kind.storage_type, column))
     if pa.types.is_timestamp(kind):
         return _timestamps(kind)
-    if (pa.types.is_floating(kind) or pa.types.is_decimal(kind)) and column is not None and column.type in _INTEGERS:
-        return _whole_numbers
+    if column is not None and column.type in _SPELLED_OUT:
+        if pa.types.is_floating(kind):
+            return lambda array: _spelled_out(array, 2 ** _EXACT_BITS[kind.bit_width])
+        if pa.types.is_decimal(kind):
+            return _spelled_out
     if pa.types.is_string_view(kind):
         return lambda array: array.cast(pa.large_string())
     plain = (
@@ -178,17 +186,45 @@ def _text(value: str) -> pa.StringScalar:
     return pa.StringArray.from_buffers(1, pa.py_buffer(offsets), pa.py_buffer(content))[0]
 
 
-def _whole_numbers(array: pa.Array) -> pa.Array:
-    """Integers with nulls often come as floats or decimals: 1e+15 and 7.00 are no integers to the warehouse, 7 is."""
+def _spelled_out(array: pa.Array, limit: int | None = None) -> pa.Array:
+    """Integers with nulls often come as floats or decimals: 1e+15 and 7.00 are no integers to the warehouse, 7 is.
+
+    Args:
+        array: floats or decimals.
+        limit: from which magnitude on whole numbers may not be those that the sender had.
+
+    Raises:
+        pa.ArrowInvalid: there is one beyond the limit.
+    """
     try:
-        return array.cast(pa.int64())
+        whole = array.cast(pa.int64())
     except pa.ArrowInvalid:
-        values = array.to_pylist()
-    whole = [value is not None and abs(value) < 2**63 and value == int(value) for value in values]
-    texts = array.cast(pa.string()).to_pylist()
-    return pa.array(
-        [str(int(value)) if is_whole else text for value, text, is_whole in zip(values, texts, whole, strict=True)],
-        "string",
+        pass
+    else:
+        # not by abs(): the lowest integer has none
+        ends = pc.min_max(whole).as_py()
+        if ends["min"] is not None and limit is not None and not -limit < ends["min"] <= ends["max"] < limit:
+            raise _inexact(array)
+        return whole
+    texts: list[str | None] = []
+    for value, text in zip(array.to_pylist(), array.cast(pa.string()).to_pylist(), strict=True):
+        if value is None or not math.isfinite(value):
+            texts.append(text)
+        elif value != int(value):
+            texts.append(f"{Decimal(text):f}")
+        elif limit is not None and abs(value) >= limit:
+            raise _inexact(array)
+        else:
+            texts.append(str(int(value)))
+    return pa.array(texts, "string")
+
+
+def _inexact(array: pa.Array) -> pa.ArrowInvalid:
+    """What to raise; it shows no value, which may be somebody's id."""
+    bits = _EXACT_BITS[array.type.bit_width]
+    return pa.ArrowInvalid(
+        f"has whole numbers of 2^{bits} or more as {array.type}, which may have rounded them: deliver them as"
+        " integers, decimals or text"
     )
 
 

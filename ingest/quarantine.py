@@ -5,8 +5,6 @@ Source and target: ``raw._rejects``. A record that was loaded after all keeps it
 
 from __future__ import annotations
 
-import csv as csv_module
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +14,11 @@ from decimal import Decimal
 import psycopg
 
 from ingest import ledger
-from ingest.contract import Contract
-from ingest.copy import connect
+from ingest.contract import Contract, CsvFormat
+from ingest.copy import connect, read_dates_as
 from ingest.ddl import check_raw
 from ingest.errors import FileRefused, NothingLoaded
-from ingest.header import match_header, positional
+from ingest.header import Header, match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
 from ingest.source import contract_for, from_utf8, to_utf8
@@ -127,20 +125,49 @@ def rejects_of(conn: psycopg.Connection, source_file: str) -> Iterator[Reject]:
 def export(conn: psycopg.Connection, contract: Contract, source_file: str) -> Iterator[bytes]:
     """A CSV file of a file's quarantined records under its own header: to be corrected, and landed under a new name.
 
+    Those of a Parquet file are written as the contract says of CSV files: one of these is what they come back in.
+
     Raises:
         NothingLoaded: no such file is in raw.
     """
     old = ledger.loaded_file(conn, source_file)
     if old is None:
         raise NothingLoaded(f"{source_file}: no file of that name is loaded")
-    csv = contract_for(contract, source_file).csv
-    if old.field_names is not None:
-        text = io.StringIO()
-        dialect = {"delimiter": csv.delimiter, "quotechar": csv.quote, "lineterminator": "\n"}
-        csv_module.writer(text, **dialect).writerow(old.field_names)  # type: ignore[arg-type]
-        yield from_utf8(text.getvalue().encode(), csv.encoding)
+    csv, found = contract.csv, contract_for(contract, source_file)
+    names = list(old.field_names or ())
+    if names and csv.header:
+        yield from_utf8(_line([name.encode("utf-8", "surrogateescape") for name in names], csv), csv.encoding)
+    if found is contract:
+        for reject in rejects_of(conn, source_file):
+            yield from_utf8(_text(reject, csv) + b"\n", csv.encoding)
+        return
+    # A contract that has changed since matters only where the header does not say what the fields are.
+    header = Header((None,) * len(names), (), ()) if csv.header else match_header(names, found)
+    reader = RecordReader(found, header, found.csv, b"\n")
+    places = range(len(names)) if csv.header else [_place(header, name) for name in contract.column_names]
     for reject in rejects_of(conn, source_file):
-        yield from_utf8(to_utf8(reject.record, csv.encoding) + b"\n", csv.encoding)
+        fields, _ = reader.take_apart(_text(reject, found.csv))
+        values = [value if value or quoted else None for value, quoted in fields]
+        yield from_utf8(_line([None if at is None else values[at] for at in places], csv), csv.encoding)
+
+
+def _place(header: Header, name: str) -> int | None:
+    return header.columns.index(name) if name in header.columns else None
+
+
+def _line(values: Sequence[bytes | None], csv: CsvFormat) -> bytes:
+    """A line of CSV, with quotes where they are needed to read the same again."""
+    quote, nulls = csv.quote.encode(), [null.encode() for null in csv.nulls]
+    special = re.compile(b"[\r\n" + re.escape((csv.quote + csv.delimiter).encode()) + b"]")
+
+    def written(value: bytes | None) -> bytes:
+        if value is None:
+            return nulls[0]
+        if value and value not in nulls and not special.search(value):
+            return value
+        return quote + value.replace(quote, 2 * quote) + quote
+
+    return csv.delimiter.encode().join(map(written, values)) + b"\n"
 
 
 def discard(conn: psycopg.Connection, source_file: str) -> int:
@@ -187,6 +214,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
     contract, started_at = contract_for(contract, source_file), datetime.now(UTC)
     csv = contract.csv
     with Spool() as suspects, conn.transaction():
+        read_dates_as(conn, contract)
         wait_for_models(conn, source_file)
         wait_for_erasure(conn)
         ledger.lock_path(conn, source_file)
@@ -199,7 +227,7 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
             raise FileRefused(f"{source_file} does not fit its contract any more: {error}") from error
         reader = RecordReader(contract, header, csv, b"\n")
         for reject in rejects_of(conn, source_file):
-            suspects.add(reader.suspect(to_utf8(reject.record, csv.encoding), reject.line_number), reject.record)
+            suspects.add(reader.suspect(_text(reject, csv), reject.line_number), reject.record)
         load_id = ledger.next_load_id(conn)
         suspects.judge(conn, contract, load_id, _extract_date_of(conn, contract, old.load_id))
         released = release(conn, old.load_id)
@@ -210,6 +238,11 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
             entry = ledger.Entry(contract.feed, source_file, old.sha256, 0, started_at, run_id)
             ledger.record_replay(conn, load_id, entry, old.load_id, loaded, erased.record_count)
     return Replayed(source_file, loaded, suspects.record_count - released - erased.reject_count)
+
+
+def _text(reject: Reject, csv: CsvFormat) -> bytes:
+    """The record as UTF-8; a line end that was wrong in its file is none of a record alone."""
+    return to_utf8(reject.record, csv.encoding).rstrip(b"\r\n")
 
 
 def _extract_date_of(conn: psycopg.Connection, contract: Contract, load_id: int) -> date | None:

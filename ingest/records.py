@@ -191,7 +191,7 @@ class RecordReader:
             odd_end = record.endswith(b"\n")
             record = record.removesuffix(b"\n")
         odd_end = odd_end or record.endswith(b"\r")
-        fields, fault = self._take_apart(record.removesuffix(b"\r"))
+        fields, fault = self.take_apart(record.removesuffix(b"\r"))
         if fault is None and (odd_end or self._has_line_end(record, fields)):
             right = {b"\n": "LF", b"\r\n": "CR LF", b"\r": "CR"}[self._line_end]
             fault = Fault("mixed_line_end", f"a line end other than that of the file, which is {right}")
@@ -203,6 +203,31 @@ class RecordReader:
             is_null = place is None or (not quoted and value in self._nulls)
             texts.append(None if is_null else value.decode())
         return Suspect(line_number, record, tuple(texts), None)
+
+    def take_apart(self, record: bytes) -> tuple[list[tuple[bytes, bool]], Fault | None]:
+        """Values of a record's fields and whether each was quoted, as far as it goes, and what is wrong with it."""
+        fields: list[tuple[bytes, bool]] = []
+        position = 0
+        while True:
+            if record.startswith(self._quote, position):
+                closing = self._closing_quote(record, position)
+                if closing is None:
+                    return fields, Fault("unterminated_quote", "a quote is never closed", self._name(len(fields)))
+                value = record[position + 1 : closing].replace(self._quote * 2, self._quote)
+                fields.append((value, True))
+                position = closing + 1
+                if position < len(record) and not record.startswith(self._delimiter, position):
+                    return fields, self._stray(fields, "text follows a closing quote")
+            else:
+                end = record.find(self._delimiter, position)
+                value = record[position : end if end >= 0 else len(record)]
+                fields.append((value, False))
+                if self._quote in value:
+                    return fields, self._stray(fields, "a quote within a value that does not begin with one")
+                position += len(value)
+            if position >= len(record):
+                return fields, self._fault_of(fields)
+            position += 1
 
     def count_lines(self, text: bytes) -> int:
         """Physical lines that end in a text."""
@@ -247,11 +272,11 @@ class RecordReader:
 
     def _is_hopeless(self, line: bytes) -> bool:
         """Whether the first line of a record has a quote in the wrong place, which no later line can mend."""
-        _, fault = self._take_apart(line)
+        _, fault = self.take_apart(line)
         return fault is not None and fault.reason == "text_outside_quotes"
 
     def _holds_together(self, record: bytes) -> bool:
-        fields, fault = self._take_apart(record.removesuffix(b"\n").removesuffix(b"\r"))
+        fields, fault = self.take_apart(record.removesuffix(b"\n").removesuffix(b"\r"))
         if fault is not None:
             return False
         return all(
@@ -263,31 +288,6 @@ class RecordReader:
         if b"\r" not in record and b"\n" not in record:
             return False
         return any(not quoted and (b"\r" in value or b"\n" in value) for value, quoted in fields)
-
-    def _take_apart(self, record: bytes) -> tuple[list[tuple[bytes, bool]], Fault | None]:
-        """Values of the fields and whether each was quoted, or why it cannot be taken apart."""
-        fields: list[tuple[bytes, bool]] = []
-        position = 0
-        while True:
-            if record.startswith(self._quote, position):
-                closing = self._closing_quote(record, position)
-                if closing is None:
-                    return fields, Fault("unterminated_quote", "a quote is never closed", self._name(len(fields)))
-                value = record[position + 1 : closing].replace(self._quote * 2, self._quote)
-                fields.append((value, True))
-                position = closing + 1
-                if position < len(record) and not record.startswith(self._delimiter, position):
-                    return fields, self._stray(fields, "text follows a closing quote")
-            else:
-                end = record.find(self._delimiter, position)
-                value = record[position : end if end >= 0 else len(record)]
-                fields.append((value, False))
-                if self._quote in value:
-                    return fields, self._stray(fields, "a quote within a value that does not begin with one")
-                position += len(value)
-            if position >= len(record):
-                return fields, self._fault_of(fields)
-            position += 1
 
     def _fault_of(self, fields: list[tuple[bytes, bool]]) -> Fault | None:
         for place, (value, _) in enumerate(fields):

@@ -135,14 +135,14 @@ class Source:
                 f"changed after it was found ({size_bytes} bytes then, {self.size_bytes} now): the next load takes it"
             )
 
-    def check_unchanged(self) -> None:
-        """Check that the path still holds the file as it was when it was opened.
+    def check_unchanged(self, path: Path | None = None) -> None:
+        """Check that its path, or another one that it was moved to, holds the file as it was when it was opened.
 
         Raises:
             FileUnfinished: size, time of change or identity differ, or the file is gone.
         """
         try:
-            now = self.path.stat()
+            now = (path or self.path).stat()
         except FileNotFoundError:
             raise FileUnfinished("went away while it was read") from None
         before = (self._stat.st_size, self._stat.st_mtime_ns, self._stat.st_ino)

@@ -8,7 +8,7 @@ from datetime import date
 import psycopg
 from psycopg import sql
 
-from ingest.contract import EXTRACT_DATE, Column, Contract
+from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Column, ColumnType, Contract
 
 SCHEMA = "raw"
 LOAD_ID_SETTING = "growth.load_id"
@@ -39,16 +39,16 @@ def qualified_time_index(feed: str) -> str:
     return f"{SCHEMA}.{time_index(feed)}"
 
 
-def range_constraint(contract: Contract) -> str:
-    """Name of the constraint that keeps event times within the years 1 to 9999."""
-    return f"{contract.time_column}_range"
-
-
-def time_range(contract: Contract) -> tuple[sql.Composable, sql.Composable]:
-    """First event time and the end of event times: infinity has no day, and most clients know no other years."""
-    midnight = "" if contract.time_type == "date" else " 00:00:00+00"
-    first, end = (sql.SQL(f"{contract.time_type} '{day}{midnight}'") for day in ("0001-01-01", "10000-01-01"))
+def time_range(kind: ColumnType) -> tuple[sql.Composable, sql.Composable]:
+    """First time and the end of times, of a type: infinity has no day, and most clients know no other years."""
+    midnight = "" if kind == "date" else " 00:00:00+00"
+    first, end = (sql.SQL(f"{kind} '{day}{midnight}'") for day in ("0001-01-01", "10000-01-01"))
     return first, end
+
+
+def time_check(contract: Contract) -> dict[str, sql.Composable]:
+    """The condition that keeps the time column within the years 1 to 9999, by the name of its constraint."""
+    return _range_check(contract.time_column, contract.time_type)
 
 
 def day_expression(contract: Contract) -> sql.Composable:
@@ -127,13 +127,18 @@ def _differences(expected: list[tuple[str, str, bool]], found: list[tuple[str, s
 
 
 def value_checks(contract: Contract) -> dict[str, sql.Composable]:
-    """Conditions on a row that the contract states, by the name of the constraint, for the tables that COPY fills."""
+    """Conditions on a row that the contract states, by the name of the constraint, for the tables that COPY fills.
+
+    That on the event time is not among them, see ``time_check``: where there is an index on it, that is quicker.
+    """
     checks: dict[str, sql.Composable] = {}
     for column in contract.columns:
         name = sql.Identifier(column.name)
         if column.type == "numeric":  # NaN is above infinity there; one in a sum is all that is left of it
             finite = sql.SQL("{0} > '-Infinity' and {0} < 'Infinity'").format(name)
             checks[f"{column.name}_finite"] = finite
+        if column.type in EVENT_TIME_TYPES and column.name != contract.time_column:
+            checks |= _range_check(column.name, column.type)
         if column.accepted_values is not None:
             values = sql.SQL(", ").join(map(sql.Literal, column.accepted_values))
             checks[f"{column.name}_accepted"] = sql.SQL("{} in ({})").format(name, values)
@@ -141,3 +146,8 @@ def value_checks(contract: Contract) -> dict[str, sql.Composable]:
             length = sql.Literal(column.max_length)
             checks[f"{column.name}_length"] = sql.SQL("char_length({}) <= {}").format(name, length)
     return checks
+
+
+def _range_check(name: str, kind: ColumnType) -> dict[str, sql.Composable]:
+    first, end = time_range(kind)
+    return {f"{name}_range": sql.SQL("{0} >= {1} and {0} < {2}").format(sql.Identifier(name), first, end)}

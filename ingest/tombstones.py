@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ingest import ledger
-from ingest.contract import Contract
+from ingest.contract import Contract, CsvFormat
 from ingest.source import contract_for, to_utf8
 from ingest.tables import raw_table
 
@@ -150,7 +150,7 @@ def rejects_of_people(
         for reject_load, line_number, record, is_waiting, source_file in cursor.execute(
             query, [contract.feed, load_id]
         ):
-            if any(map(is_person, _fields(record, contract_for(contract, source_file or "")))):
+            if any(map(is_person, possible_ids(record, contract_for(contract, source_file or "")))):
                 found.append(FoundReject(reject_load, line_number, is_waiting))
     return found
 
@@ -165,19 +165,33 @@ def erase_rejects(conn: psycopg.Connection, found: Sequence[FoundReject]) -> Seq
     return found
 
 
-def _fields(record: bytes, contract: Contract) -> Iterator[str]:
+def possible_ids(record: bytes, contract: Contract) -> Iterator[str]:
     """Whatever in a record could be an id: its fields as far as they can be told apart, and the words in them."""
     try:
         text = to_utf8(record, contract.csv.encoding).decode("utf-8", "surrogateescape")
     except UnicodeDecodeError:
         text = record.decode("utf-8", "surrogateescape")
     is_number = contract.user is not None and contract.column(contract.user).type in ("bigint", "integer")
-    for field in re.split(f"[{re.escape(contract.csv.delimiter + contract.csv.quote)}\r\n]", text):
+    for field in _fields(text, contract.csv):
         for word in {field.strip(SPACE), *field.split()}:
             if word:
                 yield word
                 if is_number and re.fullmatch(r"[+-]?[0-9]{1,40}", word):
                     yield str(int(word))
+
+
+def _fields(text: str, csv: CsvFormat) -> Iterator[str]:
+    """Fields by every reading of the quotes, for nothing says that they are right: as ends of fields, text, or quotes.
+
+    An id that holds a delimiter or a quote is one of the last two.
+    """
+    quote, delimiter = re.escape(csv.quote), re.escape(csv.delimiter)
+    yield from re.split(f"[{delimiter}{quote}\r\n]", text)
+    if csv.quote in text:
+        yield from re.split(f"[{delimiter}\r\n]", text)
+        quoted = rf"(?:\A|[{delimiter}\r\n])[ \t]*{quote}([^{quote}]*(?:{quote * 2}[^{quote}]*)*){quote}"
+        for match in re.finditer(quoted, text):
+            yield match[1].replace(csv.quote * 2, csv.quote)
 
 
 def vacuum(conn: psycopg.Connection, tables: Sequence[sql.Identifier]) -> None:

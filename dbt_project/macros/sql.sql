@@ -62,10 +62,15 @@
 {% macro utc_text(instant) %}{{ adapter.dispatch('utc_text')(instant) }}{% endmacro %}
 {% macro default__utc_text(instant) %}to_char({{ instant }} at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'){% endmacro %}
 
-{# Every day from one to another, both included, as rows of `column`; none where a bound is null. #}
+{# An instant, or null where it is infinite: a series to or from there would never end. #}
+{% macro finite(instant) -%}
+    nullif(nullif(cast({{ instant }} as timestamp), timestamp 'infinity'), timestamp '-infinity')
+{%- endmacro %}
+
+{# Every day from one to another, both included, as rows of `column`; none where a bound is null or infinite. #}
 {% macro date_spine(first_day, last_day, column) %}{{ adapter.dispatch('date_spine')(first_day, last_day, column) }}{% endmacro %}
 {% macro default__date_spine(first_day, last_day, column) -%}
-    cast(generate_series(cast({{ first_day }} as timestamp), cast({{ last_day }} as timestamp), interval '1 day') as date) as {{ column }}
+    cast(generate_series({{ finite(first_day) }}, {{ finite(last_day) }}, interval '1 day') as date) as {{ column }}
 {%- endmacro %}
 
 {# Parts of the ISO calendar: weeks start on Monday, and a week belongs to the year of its Thursday. #}
@@ -103,13 +108,16 @@
 {% macro plain_number(column) %}{{ adapter.dispatch('plain_number')(column) }}{% endmacro %}
 {% macro default__plain_number(column) %}trim_scale({{ column }}){% endmacro %}
 
-{# The first day of every month from that of one day to that of another; none where a day is null, or they are turned. #}
+{#
+    The first day of every month from that of one day to that of another; none where a day is null or infinite, or they
+    are turned.
+#}
 {% macro month_spine(first_day, last_day, column) %}{{ adapter.dispatch('month_spine')(first_day, last_day, column) }}{% endmacro %}
 {% macro default__month_spine(first_day, last_day, column) -%}
     cast(
         generate_series(
-            date_trunc('month', cast({{ first_day }} as timestamp)),
-            date_trunc('month', cast({{ last_day }} as timestamp)),
+            date_trunc('month', {{ finite(first_day) }}),
+            date_trunc('month', {{ finite(last_day) }}),
             interval '1 month'
         ) as date
     ) as {{ column }}

@@ -1,4 +1,7 @@
-{# An id of app_events that came with several contents on a day that was rebuilt lately: each is an event of its own. #}
+{#
+    An id of app_events that came with several contents: each is an event of its own. Only days that lately loaded files
+    touched are searched, all of them together: a content on an older day is not found.
+#}
 {{ config(tags=['warning', 'dwh', 'engagement'], severity='warn') }}
 select
     event_id,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import psycopg
+import pytest
 
 from ingest.archive import delete_old
+from ingest.source import Source
 
 
 def test_old_files_go_unless_one_of_their_records_waits_or_they_were_never_loaded(bench) -> None:
@@ -45,3 +50,33 @@ def test_one_content_stays_as_long_as_its_newest_load_and_a_replaced_one_waits_f
     bench.load()
     assert delete_old(conninfo, contract, bench.landing) == ["sessions/corrected.csv", "sessions/corrected.csv.2"]
     assert sorted(path.name for path in archive.iterdir()) == ["again.csv", "first.csv"]
+
+
+@pytest.mark.parametrize("is_free", [True, False], ids=["free", "taken"])
+def test_content_that_comes_at_the_very_last_moment_is_not_archived_unread(bench, monkeypatch, caplog, is_free) -> None:
+    """The sender renames a file onto the path between the last check and the move, and maybe one more after it."""
+    bench.change_contract(after_load="archive")
+    path = bench.land("sessions/a.csv", "7,2024-01-01,true,DIRECT")
+    archived = bench.landing / "_archive" / "sessions" / "a.csv"
+    check, checked = Source.check_unchanged, []
+
+    def rename_onto_it(record: str) -> None:
+        bench.land("sessions/a.csv.part", record).rename(path)
+
+    def check_and_be_overtaken(source: Source, moved_to: Path | None = None) -> None:
+        if moved_to and not is_free:
+            rename_onto_it("9,2024-01-03,true,DIRECT")
+        check(source, moved_to)
+        checked.append(moved_to)
+        if len(checked) == 2:  # the first is of the load itself
+            rename_onto_it("8,2024-01-02,true,DIRECT")
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(Source, "check_unchanged", check_and_be_overtaken)
+        assert [result.status for result in bench.load()] == ["loaded"]
+    assert path.exists()
+    assert archived.exists() is not is_free
+    assert (f"was not loaded, and lies in {archived}" in caplog.text) is not is_free
+    assert [result.status for result in bench.load()] == ["loaded"]
+    assert bench.rows("select userid from raw.sessions") == [(8 if is_free else 9,)]
+    assert not path.exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -63,6 +65,23 @@ VALUES = [
         ],
         columns=(ID, AT, column("note", "numeric", nullable=True)),
     ),
+    *[
+        case(
+            f"a {kind} that no calendar has",
+            *(b"1,2024-01-01,2024-02-29\n2,2024-01-02,-infinity\n3,2024-01-03,infinity\n4,2024-01-04,10000-01-01\n",),
+            *(b"5,2024-01-05,0001-12-31 BC\n6,2024-01-06,\n7,2024-01-07,-Infinity\n",),
+            rows=[(1, "2024-01-01", value), (6, "2024-01-06", None)],
+            rejects=[
+                (3, b"2,2024-01-02,-infinity", "note", "out_of_range"),
+                (4, b"3,2024-01-03,infinity", "note", "out_of_range"),
+                (5, b"4,2024-01-04,10000-01-01", "note", "out_of_range"),
+                (6, b"5,2024-01-05,0001-12-31 BC", "note", "out_of_range"),
+                (8, b"7,2024-01-07,-Infinity", "note", "out_of_range"),
+            ],
+            columns=(ID, AT, column("note", kind, nullable=True)),
+        )
+        for kind, value in (("date", date(2024, 2, 29)), ("timestamptz", datetime(2024, 2, 29, tzinfo=UTC)))
+    ],
     case(
         "accepted values",
         *(b'1,2024-01-01,a\n2,2024-01-02,z\n3,2024-01-03,"b,c"\n4,2024-01-04,"d ""e"""\n5,2024-01-05,\n',),
@@ -129,6 +148,22 @@ SHAPES = [
     case("every record bad", b"a,2024-01-02,x\n", rejects=[(2, b"a,2024-01-02,x", "id", "wrong_type")]),
     case("a bad last record without a line end", 1, b"7,x,y", rejects=[(3, b"7,x,y", "at", "wrong_type")]),
     case("no bytes", header=b"", error="the file is empty (0 bytes)"),
+    case("no bytes and no header", header=b"", error="the file is empty (0 bytes)", csv={"header": False}),
+    case(
+        "an archive of nothing and no header",
+        *(gzip.compress(b""),),
+        header=b"",
+        error="the file is empty (0 bytes)",
+        file_name="a.csv.gz",
+        csv={"header": False},
+    ),
+    case(
+        "a byte order mark alone, and no header",
+        *(b"\xef\xbb\xbf",),
+        header=b"",
+        error="the file is empty (0 bytes)",
+        csv={"header": False},
+    ),
     case("an open quote in the header", 1, 2, header=b'id,at,"note', error="the header cannot be read"),
     case(
         "a header that swallows records",

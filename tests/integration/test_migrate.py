@@ -86,10 +86,10 @@ class Raw:
             )
         }
 
-    def fill(self, table: str = "raw.visits", device: str = "'phone'") -> None:
+    def fill(self, table: str = "raw.visits", device: str = "'phone'", signed_up: str = "'2024-01-01'") -> None:
         self.run(
             f"insert into {table} (user_id, visited_at, signed_up, device, pages, _load_id)"
-            f" values (7, '2024-01-02 03:04:05+00', '2024-01-01', {device}, 3, 1)"
+            f" values (7, '2024-01-02 03:04:05+00', {signed_up}, {device}, 3, 1)"
         )
 
     def add_child(self, name: str, parent: str = "raw.visits") -> None:
@@ -123,6 +123,18 @@ def test_same_contract_changes_nothing(full: Raw) -> None:
     assert full.ensure(contract()) == []
     with psycopg.connect(full.warehouse.conninfo()) as conn:
         assert migrate(conn, contract()) == []
+
+
+def test_rows_that_came_before_a_check_stay(full: Raw) -> None:
+    """As in a warehouse of a release that took dates of no calendar."""
+    full.run(
+        "alter table raw.visits drop constraint signed_up_range",
+        "update raw.visits set signed_up = '-infinity'",
+    )
+    assert full.ensure(contract()) == []
+    assert full.run("select distinct signed_up::text from only raw.visits") == [("-infinity",)]
+    with pytest.raises(psycopg.errors.CheckViolation, match="signed_up_range"):
+        full.fill("raw.visits", signed_up="'infinity'")
 
 
 def test_nullable_column_is_added_everywhere(full: Raw) -> None:

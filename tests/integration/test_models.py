@@ -217,6 +217,23 @@ def test_dev_builds_apart_and_never_touches_what_readers_see(
     assert pipeline.query("select count(*) from dwh.fct_sessions") == [(2,)]
 
 
+@pytest.mark.parametrize("bounds", ["'-infinity', '2024-01-01'", "'2024-01-01', 'infinity'", "'-infinity', 'infinity'"])
+def test_no_spine_goes_on_for_ever(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bounds: str
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=10s")
+    spines = (
+        f"select {{{{ date_spine('first', 'last', 'day') }}}} from (values (date {bounds.replace(', ', ', date ')}))"
+        " as bounds (first, last)"
+    )
+    query = f"select count(*) as rows from ({spines} union all {spines.replace('date_spine', 'month_spine')}) as days"
+    arguments = ["show", "--quiet", "--output", "json", "--inline", query]
+    result = dbt.invoke(arguments, pipeline.warehouse)
+    assert result.succeeded, [failure.message for failure in result.failures] or result.error
+    printed = capsys.readouterr().out
+    assert json.loads(printed[printed.index("{") :])["show"] == [{"rows": 0}]
+
+
 def test_a_surrogate_key_is_never_null_and_its_parts_do_not_run_together(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,9 +179,17 @@ BROKEN = [
         csv={"date_order": "DMY"},
     ),
     bare(
+        "days before months, of which Parquet knows nothing",
+        parquet(id=[1, 2], at=["2024-01-13", "01/02/2024"], note=["x", "x"]),
+        (1, "2024-01-13", "x"),
+        rejects=[(3, b"2,01/02/2024,x", "at", "out_of_range")],
+        file_name="a.parquet",
+        csv={"date_order": "DMY"},
+    ),
+    bare(
         "dates in words",
         b"id,at,note\n1,05 Jan 2024,x\n2,5 JAN 2024,x\n3,2024-01-05,x\n4,05 Jan 2024 10:00,x\n5,31 Feb 2024,x\n"
-        b'6,05 Jan,x\n7,"",x\n8,05 Jan 2024 B,x\n9,now,x\n',
+        b'6,05 Jan,x\n7,"",x\n8,05 Jan 2024 B,x\n9,now,x\n10,05 Jan 24,x\n11,0 Jan 2024,x\n',
         *((1, "2024-01-05", "x"), (2, "2024-01-05", "x")),
         rejects=[
             (4, b"3,2024-01-05,x", "at", "wrong_type"),
@@ -191,8 +199,23 @@ BROKEN = [
             (8, b'7,"",x', "at", "wrong_type"),
             (9, b"8,05 Jan 2024 B,x", "at", "wrong_type"),
             (10, b"9,now,x", "at", "wrong_type"),
+            (11, b"10,05 Jan 24,x", "at", "wrong_type"),
+            (12, b"11,0 Jan 2024,x", "at", "wrong_type"),
         ],
         columns=(ID, column("at", "timestamptz", format="DD Mon YYYY"), NOTE),
+    ),
+    bare(
+        "dates in numbers, not all of them whole",
+        b"id,at,note\n1,2024-02-29,x\n2,2024-00-15,x\n3,2024-01,x\n4,2024,x\n5,2024-1-5,x\n6,24-01-05,x\n7,2024-01-00,x\n",
+        *((1, "2024-02-29", "x"), (5, "2024-01-05", "x")),
+        rejects=[
+            (3, b"2,2024-00-15,x", "at", "wrong_type"),
+            (4, b"3,2024-01,x", "at", "wrong_type"),
+            (5, b"4,2024,x", "at", "wrong_type"),
+            (7, b"6,24-01-05,x", "at", "wrong_type"),
+            (8, b"7,2024-01-00,x", "at", "wrong_type"),
+        ],
+        columns=(ID, column("at", "date", format="YYYY-MM-DD"), NOTE),
     ),
     bare(
         "a nullable column is missing, and a record has it",

@@ -11,8 +11,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import psycopg
 import pytest
+from support.quarantine import Quarantine
 
 from growth.cli import main
 from growth.settings import PROJECT_ROOT
@@ -20,7 +20,6 @@ from ingest import quarantine
 from ingest.errors import NothingLoaded
 from ingest.load import LARGE_FILE_BYTES
 from ingest.quarantine import Reject, RejectSummary, Replayed
-from ingest.unload import unload
 
 SIZES = pytest.mark.parametrize("large_file_bytes", [LARGE_FILE_BYTES, 1], ids=["small", "large"])
 RECORDS = (
@@ -38,42 +37,6 @@ REFUSED = [
     (8, "userid", "wrong_type", 'invalid input syntax for type bigint: "eight"', b"eight,2024-01-06,true,DIRECT"),
 ]
 LEDGER = "select status, record_count, loaded_count, rejected_count from raw._loads order by load_id"
-
-
-class Quarantine:
-    """A bench whose sessions may be mostly bad, and the ways out of quarantine."""
-
-    def __init__(self, bench):
-        self.bench = bench
-        bench.change_contract(max_reject_rate=0.9)
-        self.contract = bench.contracts["sessions"]
-        self.conninfo = bench.warehouse.conninfo("ingest")
-
-    def replay(self, **options):
-        return quarantine.replay(self.conninfo, self.bench.contracts["sessions"], run_id="replay", **options)
-
-    def unload(self, source_file):
-        return unload(self.conninfo, self.bench.contracts["sessions"], source_file, run_id="unload")
-
-    def listed(self):
-        with psycopg.connect(self.conninfo) as conn:
-            return quarantine.summarise(conn, ["sessions"])
-
-    def records(self, source_file):
-        with psycopg.connect(self.conninfo) as conn:
-            return list(quarantine.rejects_of(conn, source_file))
-
-    def export(self, source_file):
-        with psycopg.connect(self.conninfo) as conn:
-            return b"".join(quarantine.export(conn, self.bench.contracts["sessions"], source_file))
-
-    def users(self):
-        return self.bench.rows("select userid, time_started::date::text from raw.sessions order by time_started")
-
-    def waiting(self):
-        """Lines of all that was ever refused and not replayed, whatever became of the file."""
-        query = "select line_number from raw._rejects where replayed_at is null order by load_id, line_number"
-        return [line for (line,) in self.bench.rows(query)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.reading import read, refusal, text_and_peak
+from support.reading import make_contract, read, refusal, text_and_peak
 
 MICROSECOND = 1_704_067_200_000_001  # 2024-01-01 00:00:00.000001 UTC
 
@@ -33,7 +33,11 @@ def write(folder: Path, columns: dict[str, pa.Array], **options: object) -> Path
         (pa.array([1, None, -3], pa.int16()), ["1", "", "-3"]),
         (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"]),
         (pa.array([True, False, None]), ["true", "false", ""]),
-        (pa.array([0.1, 1e300, None, float("nan")]), ["0.1", "1e+300", "", "nan"]),
+        (pa.array([0.1, 1e-7, None, float("nan"), -1e3]), ["0.1", "0.0000001", "", "nan", "-1000"]),
+        (pa.array([12345678901.0, None, -0.0]), ["12345678901", "", "0"]),
+        (pa.array([0.1, 16777215.0], pa.float32()), ["0.1", "16777215"]),
+        (pa.array([decimal.Decimal("123.00"), decimal.Decimal("1E+2")], pa.decimal128(20, 2)), ["123", "100"]),
+        (pa.array([decimal.Decimal("0.00000012")], pa.decimal128(20, 8)), ["0.00000012"]),
         (pa.array([decimal.Decimal("12.30"), None], pa.decimal128(38, 2)), ["12.30", ""]),
         (
             pa.array([decimal.Decimal("1234567890123456789012345678901234567890.5")], pa.decimal256(60, 1)),
@@ -90,14 +94,35 @@ def test_file_without_rows_is_a_header(tmp_path):
 
 
 def test_integers_that_came_as_floats_or_decimals_are_integers_again(tmp_path):
-    floats = pa.array([1.0, None, 1e15, 9007199254740992.0])
-    assert read(write(tmp_path, {"user_id": floats})) == b"user_id\n1\n\n1000000000000000\n9007199254740992\n"
+    floats = pa.array([1.0, None, 1e15, 9007199254740991.0])
+    assert read(write(tmp_path, {"user_id": floats})) == b"user_id\n1\n\n1000000000000000\n9007199254740991\n"
     decimals = pa.array([decimal.Decimal("7.00"), decimal.Decimal("7.50")])
     # what is no integer stays what it is, for the server to refuse
     assert read(write(tmp_path, {"user_id": decimals, "name": pa.array(["a", "b"])})) == b"user_id,name\n7,a\n7.50,b\n"
     mixed = pa.array([1e15, 0.5, float("nan"), float("inf"), None])
     path = write(tmp_path, {"user_id": mixed, "name": pa.array(list("abcde"))})
     assert read(path) == b"user_id,name\n1000000000000000,a\n0.5,b\nnan,c\ninf,d\n,e\n"
+
+
+@pytest.mark.parametrize("name", ["user_id", "name"])
+@pytest.mark.parametrize("others", [[], [0.5, float("inf")]])
+@pytest.mark.parametrize(
+    ("value", "kind", "bits"),
+    [
+        (2.0**53, pa.float64(), 53),
+        (-(2.0**53), pa.float64(), 53),
+        (1e300, pa.float64(), 53),
+        (2.0**24, pa.float32(), 24),
+    ],
+)
+def test_whole_numbers_that_may_have_been_rounded_refuse_the_file(tmp_path, name, others, value, kind, bits):
+    path = write(tmp_path, {name: pa.array([1, None, value, *others], kind)})
+    assert refusal(path).startswith(f"column '{name}': has whole numbers of 2^{bits} or more as ")
+
+
+def test_amounts_may_be_as_large_as_floats_are(tmp_path):
+    path = write(tmp_path, {"user_id": pa.array([1]), "amount": pa.array([1e300])})
+    assert read(path, make_contract({"user_id": "bigint", "amount": "numeric"})) == b"user_id,amount\n1,1e+300\n"
 
 
 def test_nanoseconds_that_would_be_lost_refuse_the_file(tmp_path):

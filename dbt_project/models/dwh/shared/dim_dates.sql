@@ -1,5 +1,7 @@
 {{ config(tags=['shared'], indexes=[{'columns': ['calendar_date'], 'unique': true}]) }}
--- Grain: one row per UTC day from the first to the last day of any loaded row: the data decide, never the clock.
+-- Grain: one row per UTC day from the first to the last day of any session, registration, event, payment or viewing,
+-- and to the last loaded day of the subscriptions, which may be that of an extract. Extracts of accounts do not count.
+-- The data decide, never the clock.
 -- Its last day is the as-of date of a publication, so a run of one domain builds it, too: from whatever is built yet.
 with days as (
     {{ days_of(ref('fct_channel_activity_daily'), 'activity_date') }}
@@ -12,7 +14,7 @@ with days as (
     union all
     {{ days_of(ref('fct_viewing'), 'watch_date') }}
     union all
-    -- extracts, too
+    -- dated extracts of subscriptions and subscribers, too
     {{ days_of(ref('int_subscription__months'), 'newest_date') }}
 ),
 
