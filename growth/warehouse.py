@@ -32,6 +32,12 @@ QUIET = {
     "ingest": {"log_min_messages": "fatal", "log_min_error_statement": "panic"},
     "transform": {"log_error_verbosity": "terse", "log_min_error_statement": "panic"},
 }
+# role → how long it may be in the way of others, and wait for others: a session that somebody left open with a
+# transaction in it must not hold up every run to come. What waits for whom it should sets lock_timeout itself.
+PATIENCE = {
+    "analyst": {"idle_in_transaction_session_timeout": "30min"},
+    "transform": {"lock_timeout": "1h"},
+}
 
 
 class WarehouseUnusable(Exception):
@@ -95,6 +101,7 @@ def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
     conn.execute(sql.SQL("grant create on database {} to transform").format(database))  # dbt's dev schemas
     conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+    _set(conn, database, PATIENCE)
 
 
 def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
@@ -104,7 +111,11 @@ def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
     """
     if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() != (True,):
         return
-    for role, settings in QUIET.items():
+    _set(conn, database, QUIET)
+
+
+def _set(conn: psycopg.Connection, database: sql.Identifier, settings_of: dict[str, dict[str, str]]) -> None:
+    for role, settings in settings_of.items():
         for name, value in settings.items():
             statement = sql.SQL("alter role {} in database {} set {} = {}")
             conn.execute(statement.format(sql.Identifier(role), database, sql.Identifier(name), sql.Literal(value)))
