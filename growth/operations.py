@@ -105,7 +105,8 @@ comment on column mart.dbt_invocations.started_at is 'When the command began.';
 comment on column mart.dbt_invocations.finished_at is 'When it was written down, at its end.'
 """
 
-# What an error quotes from a file is for those who may read raw.
+# What an error quotes from a file is for those who may read raw. Names are quoted as Python does, by one kind of quote
+# or the other; an apostrophe, as in "the contract's", follows a letter and begins nothing.
 LOAD_HISTORY = """
 create or replace view mart.load_history as
 select
@@ -117,7 +118,9 @@ select
     record_count,
     loaded_count,
     rejected_count,
-    regexp_replace(split_part(error, E'\\n', 1), '"[^"]*"', '"…"', 'g') as error,
+    regexp_replace(
+        split_part(error, E'\\n', 1), $$"[^"]*"|(?<![[:alnum:]])'([^'\\\\]|\\\\.)*'$$, '"…"', 'g'
+    ) as error,
     started_at,
     finished_at,
     round(extract(epoch from finished_at - started_at), 3) as duration_seconds,
@@ -178,7 +181,7 @@ comment on column mart.reject_summary.discarded_count is 'Those that were given 
 """
 VIEWS = {"load_history": LOAD_HISTORY, "reject_summary": REJECT_SUMMARY}
 # What the definition of an older release lacks.
-NEWEST = {"load_history": "corrected_at", "reject_summary": "status"}
+NEWEST = {"load_history": "[:alnum:]", "reject_summary": "status"}
 LACKING = "select coalesce(position(%(newest)s in pg_get_viewdef(to_regclass(%(view)s))), 0) = 0"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 from support.pipeline import Pipeline
@@ -50,6 +52,31 @@ def test_operations_marts_follow_every_load_and_gate_without_a_publication(pipel
     assert pipeline.query(summary, "analyst") == [("sessions", "wrong_type", 1, 0, 0)], (
         "nothing waits of what is replaced"
     )
+
+
+def test_names_of_a_header_that_may_be_somebodys_are_not_shown(pipeline: Pipeline) -> None:
+    """Also where a view of an older release is in its place."""
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        row = conn.execute("select pg_get_viewdef('mart.load_history'::regclass)").fetchone()
+        assert row is not None
+        definition = re.sub(r"regexp_replace\(.* AS error", "error AS error", str(row[0]))
+        conn.execute(f"create or replace view mart.load_history as {definition}".encode())
+    pipeline.prepare()
+    for number, header in enumerate(
+        [f"userid,{SECRET},o'neill{SECRET}", f'userid,"o\'neill ""{SECRET}""",x', f"4711;{SECRET};true"]
+    ):
+        (pipeline.landing / "sessions").mkdir(parents=True, exist_ok=True)
+        (pipeline.landing / "sessions" / f"{number}.csv").write_text(f"{header}\n1,2,3\n")
+    load(pipeline.warehouse, ["sessions"], "test", print)
+    errors = [error for (error,) in pipeline.query("select error from mart.load_history order by source_file", "analyst")]
+    begin = "header is not the contract's (missing: time_started, is_paid"
+    assert errors == [
+        f'{begin}; unknown: "…", "…")',
+        f'{begin}; unknown: "…", "…")',
+        'header is not the contract\'s (missing: userid, time_started, is_paid; unknown: "…")',
+    ]
+    last = pipeline.query("select error from raw._loads order by source_file desc limit 1")
+    assert SECRET not in str(last)
 
 
 def test_gate_results_are_kept_whether_the_gate_opens_or_not(pipeline: Pipeline) -> None:
