@@ -35,6 +35,12 @@ LOST_CONNECTION = (
     "server closed the connection",
     "terminating connection",
     "the database system is",  # starting up, shutting down, in recovery mode
+    "could not translate host name",
+    "ssl syscall error: eof detected",
+    "ssl connection has been closed unexpectedly",
+    "connection reset by peer",
+    "timeout expired",
+    "no route to host",
 )
 DISK_FULL = "No space left on device"
 ROWS_AWAY = "left raw for files"  # macro require_rows
