@@ -236,3 +236,40 @@ class TestWhatIsRetried:
             steps.publish_marts.function()
         monkeypatch.setattr("growth.turns.turn_of", lambda _: "yesterday")
         steps._require_turn()
+
+
+class TestWhatARunDoesNotDependOn:
+    @pytest.fixture
+    def steps(self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch) -> Any:
+        import growth_tasks.steps
+
+        monkeypatch.setattr(growth_tasks.steps, "warehouse", lambda: None)
+        context = {"run_id": "today", "params": {"domains": []}}
+        monkeypatch.setattr(growth_tasks.steps, "get_current_context", lambda: context)
+        return growth_tasks.steps
+
+    def test_what_follows_a_publication_does_not_fail_it(
+        self, steps: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        import psycopg
+
+        from growth.publish import Publication
+
+        def lose(*_: object) -> None:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        def refuse(*_: object) -> None:
+            raise ValueError("a contract is wrong")
+
+        monkeypatch.setattr("growth.turns.turn_of", lambda _: "today")
+        monkeypatch.setattr("growth.dbt.mart_names", lambda _: ["active_users"])
+        monkeypatch.setattr("growth.publish.publish", lambda *_: Publication(1, {"active_users": 2}, {}))
+        for step, failure in (
+            *(("growth.status.silent_domains", refuse), ("growth.cleanup.forget_removed_rows", lose)),
+            ("growth.old_rows.leave", refuse),
+        ):
+            monkeypatch.setattr(step, failure)
+        assert steps.publish_marts.function() == {"active_users": 2}
+        told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert len(told) == 3
+        assert {text.split(";")[0] for text in told} == {"The marts are published"}
