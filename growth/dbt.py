@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from growth import ageing, masking, packages, parsing
+from growth import ageing, hooks, masking, packages, parsing
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract_files import load_contracts
@@ -146,6 +146,7 @@ def invoke(
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
     masking.mask_dbt()
+    hooks.let_elementary_fail()
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))

@@ -265,7 +265,10 @@ def _require_turn() -> None:
 
 def _prepare_elementary() -> None:
     """Make Elementary's tables where its package is in use; a run does not depend on it."""
+    import psycopg
+
     from growth import elementary, packages
+    from growth.masking import mask_chain
 
     if not packages.elementary_version():
         log.warning(packages.ABSENT)
@@ -273,7 +276,8 @@ def _prepare_elementary() -> None:
     try:
         if elementary.prepare(warehouse()):
             log.info("Elementary's tables were made.")
-    except elementary.ReportFailed:
+    except (elementary.ReportFailed, psycopg.Error) as error:
+        mask_chain(error)
         log.exception("Elementary's tables could not be made; its report will lack this run.")
 
 

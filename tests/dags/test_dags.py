@@ -273,3 +273,19 @@ class TestWhatARunDoesNotDependOn:
         told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
         assert len(told) == 3
         assert {text.split(";")[0] for text in told} == {"The marts are published"}
+
+    @pytest.mark.parametrize("kind", ["ReportFailed", "OperationalError"])
+    def test_tables_of_elementary(
+        self, steps: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+    ) -> None:
+        import psycopg
+
+        from growth.elementary import ReportFailed
+
+        def fail(_: object) -> None:
+            raise {"ReportFailed": ReportFailed, "OperationalError": psycopg.OperationalError}[kind]("broken")
+
+        monkeypatch.setattr("growth.packages.elementary_version", lambda: "0.26.1")
+        monkeypatch.setattr("growth.elementary.prepare", fail)
+        steps._prepare_elementary()
+        assert "its report will lack this run" in caplog.text

@@ -68,7 +68,9 @@ def test_names_of_a_header_that_may_be_somebodys_are_not_shown(pipeline: Pipelin
         (pipeline.landing / "sessions").mkdir(parents=True, exist_ok=True)
         (pipeline.landing / "sessions" / f"{number}.csv").write_text(f"{header}\n1,2,3\n")
     load(pipeline.warehouse, ["sessions"], "test", print)
-    errors = [error for (error,) in pipeline.query("select error from mart.load_history order by source_file", "analyst")]
+    errors = [
+        error for (error,) in pipeline.query("select error from mart.load_history order by source_file", "analyst")
+    ]
     begin = "header is not the contract's (missing: time_started, is_paid"
     assert errors == [
         f'{begin}; unknown: "…", "…")',
