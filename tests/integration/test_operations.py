@@ -114,3 +114,27 @@ def test_operations_marts_are_made_once_and_are_for_readers_to_read(pipeline: Pi
     assert pipeline.query(oids) == before
     with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn, pytest.raises(psycopg.errors.Error):
         conn.execute("delete from mart.gate_results")
+
+
+def test_a_warehouse_that_is_prepared_again_waits_for_no_writer_and_writes_no_row_of_a_table(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that waits for its turn prepares it every 20 seconds, beside the models and loads of another one."""
+    rows = "select oid::int, xmin::text from {} where {} = any('{{raw,staging,dwh,mart}}'::regnamespace[])"
+    relations = f"{rows.format('pg_class', 'relnamespace')} order by 1"
+    schemas = f"{rows.format('pg_namespace', 'oid::regnamespace')} order by 1"
+    before = pipeline.query(relations), pipeline.query(schemas)
+    written = "raw._loads, raw._cold_files, raw.sessions, mart.gate_results, mart.dbt_invocations, dwh._alerts"
+    monkeypatch.setattr("growth.warehouse.PATIENCE", {"transform": {"lock_timeout": "2s"}})
+    with psycopg.connect(pipeline.warehouse.conninfo()) as writer:
+        writer.execute(f"alter database {pipeline.warehouse.database} set lock_timeout = '2s'".encode())
+        writer.commit()
+        writer.execute(f"lock table {written} in row exclusive mode".encode())
+        pipeline.prepare()
+    assert (pipeline.query(relations), pipeline.query(schemas)) == before
+
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:  # as a restored table, without default privileges
+        conn.execute("create table mart.restored (a integer); revoke usage on schema dwh from analyst")
+    pipeline.prepare()
+    assert pipeline.query("select has_table_privilege('analyst', 'mart.restored', 'select')") == [(True,)]
+    assert pipeline.query("select has_schema_privilege('analyst', 'dwh', 'usage')") == [(True,)]
