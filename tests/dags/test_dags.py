@@ -6,8 +6,10 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,6 +188,41 @@ class TestLateRuns:
             tell_late(context)
             tell_late(context)
             assert [sent["title"] for sent in hook.received] == ["growth_daily is late"] * told
+
+
+class TestARedRun:
+    @pytest.fixture
+    def titles(self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+        # no warehouse there: what was told is remembered in the home
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://transform:x@127.0.0.1:1/growth")
+        monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+        monkeypatch.setattr("growth_tasks.alerts.TASK_TELLS_SECONDS", 0)
+        with webhook() as hook:
+            monkeypatch.setenv("GROWTH_WEBHOOK_URL", hook.url)
+            yield lambda: [sent["title"] for sent in hook.received]
+
+    def context(self, task_id: str, clear_number: int) -> dict[str, Any]:
+        task = SimpleNamespace(is_teardown=task_id == "report")
+        ti = SimpleNamespace(dag_id="growth_daily", run_id="manual__1", task_id=task_id, task=task)
+        run = SimpleNamespace(clear_number=clear_number)
+        return {"dag": SimpleNamespace(dag_id="growth_daily"), "run_id": "manual__1", "ti": ti, "dag_run": run}
+
+    def test_is_told_by_its_task_and_when_cleared_and_killed_by_the_dag(self, titles: Callable[[], Any]) -> None:
+        from growth_tasks.alerts import TellFailure, tell_red_run
+
+        TellFailure().notify({**self.context("run_dwh", 0), "exception": ValueError("broken")})
+        tell_red_run(self.context("run_dwh", 0))
+        assert titles() == ["run_dwh of growth_daily failed"]
+        tell_red_run(self.context("gate_dwh", 1))
+        tell_red_run(self.context("gate_dwh", 1))
+        assert titles()[1:] == ["gate_dwh of growth_daily failed"]
+
+    def test_is_told_beside_a_report_that_failed(self, titles: Callable[[], Any]) -> None:
+        from growth_tasks.alerts import TellFailure, tell_red_run
+
+        TellFailure().notify({**self.context("report", 0), "exception": ValueError("broken")})
+        tell_red_run(self.context("run_dwh", 0))
+        assert titles() == ["report of growth_daily failed", "run_dwh of growth_daily failed"]
 
 
 class TestWhatIsRetried:
