@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from growth import ageing, masking, packages, parsing
+from growth import ageing, hooks, masking, packages, parsing
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract_files import load_contracts
@@ -35,6 +35,12 @@ LOST_CONNECTION = (
     "server closed the connection",
     "terminating connection",
     "the database system is",  # starting up, shutting down, in recovery mode
+    "could not translate host name",
+    "ssl syscall error: eof detected",
+    "ssl connection has been closed unexpectedly",
+    "connection reset by peer",
+    "timeout expired",
+    "no route to host",
 )
 DISK_FULL = "No space left on device"
 ROWS_AWAY = "left raw for files"  # macro require_rows
@@ -140,6 +146,7 @@ def invoke(
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
     masking.mask_dbt()
+    hooks.let_elementary_fail()
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
@@ -274,6 +281,7 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
     if (parsed := state / "target-prod" / parsing.PARSED).exists():  # not so in a home that never ran anything
         arguments += ["--partial-parse-file-path", str(parsed)]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
+        conn.execute("set lock_timeout = 0")  # a backup, which keeps these tests out, may take hours
         conn.execute("select pg_advisory_lock(hashtext('growth.check_freshness'))")
         return invoke(arguments, warehouse)
 

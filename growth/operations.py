@@ -8,6 +8,9 @@ of a record.
 from __future__ import annotations
 
 import psycopg
+from psycopg import sql
+
+from ingest.tables import make_indexes
 
 # What gates and dbt commands write is kept for a year to compare with, and a month until the comparison is made.
 KEPT_DAYS = 400
@@ -64,7 +67,6 @@ create table if not exists mart.gate_results (
     checked_at timestamptz not null default now(),
     primary key (run_id, gate, check_name)
 );
-create index if not exists gate_results_checked_at on mart.gate_results (checked_at);
 comment on table mart.gate_results is 'One row per run, gate and check: what the newest try found.';
 comment on column mart.gate_results.run_id is 'Run that the gate belongs to.';
 comment on column mart.gate_results.gate is
@@ -92,7 +94,6 @@ create table if not exists mart.dbt_invocations (
     started_at timestamptz not null,
     finished_at timestamptz not null default now()
 );
-create index if not exists dbt_invocations_run_id on mart.dbt_invocations (run_id, task_id);
 comment on table mart.dbt_invocations is
 'One row per dbt command that a task of a run gave: what leads from a failed task to its models, checks and loads.';
 comment on column mart.dbt_invocations.invocation_id is 'Name of the command in the logs of dbt and of the task.';
@@ -105,7 +106,15 @@ comment on column mart.dbt_invocations.started_at is 'When the command began.';
 comment on column mart.dbt_invocations.finished_at is 'When it was written down, at its end.'
 """
 
-# What an error quotes from a file is for those who may read raw.
+INDEXES = {
+    "mart.gate_results_checked_at": sql.SQL("create index gate_results_checked_at on mart.gate_results (checked_at)"),
+    "mart.dbt_invocations_run_id": sql.SQL(
+        "create index dbt_invocations_run_id on mart.dbt_invocations (run_id, task_id)"
+    ),
+}
+
+# What an error quotes from a file is for those who may read raw. Names are quoted as Python does, by one kind of quote
+# or the other; an apostrophe, as in "the contract's", follows a letter and begins nothing.
 LOAD_HISTORY = """
 create or replace view mart.load_history as
 select
@@ -117,7 +126,9 @@ select
     record_count,
     loaded_count,
     rejected_count,
-    regexp_replace(split_part(error, E'\\n', 1), '"[^"]*"', '"…"', 'g') as error,
+    regexp_replace(
+        split_part(error, E'\\n', 1), $$"[^"]*"|(?<![[:alnum:]])'([^'\\\\]|\\\\.)*'$$, '"…"', 'g'
+    ) as error,
     started_at,
     finished_at,
     round(extract(epoch from finished_at - started_at), 3) as duration_seconds,
@@ -178,7 +189,7 @@ comment on column mart.reject_summary.discarded_count is 'Those that were given 
 """
 VIEWS = {"load_history": LOAD_HISTORY, "reject_summary": REJECT_SUMMARY}
 # What the definition of an older release lacks.
-NEWEST = {"load_history": "corrected_at", "reject_summary": "status"}
+NEWEST = {"load_history": "[:alnum:]", "reject_summary": "status"}
 LACKING = "select coalesce(position(%(newest)s in pg_get_viewdef(to_regclass(%(view)s))), 0) = 0"
 
 
@@ -187,6 +198,7 @@ def ensure_operations(conn: psycopg.Connection) -> None:
     conn.execute(PUBLICATIONS)
     conn.execute(GATE_RESULTS)
     conn.execute(DBT_INVOCATIONS)
+    make_indexes(conn, INDEXES)
     for name, statements in VIEWS.items():
         # looked up first: `create or replace` would wait for whoever reads the view
         if conn.execute(LACKING, {"view": f"mart.{name}", "newest": NEWEST[name]}).fetchone() == (True,):

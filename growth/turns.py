@@ -106,6 +106,7 @@ def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bo
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         if conn.execute(f"select pg_try_advisory_xact_lock_shared({LOCK})".encode()).fetchone() == (False,):
             return COMMAND
+        conn.execute("set local lock_timeout = 0")  # a backup keeps runs out for as long as it takes
         conn.execute("lock table dwh._turn in share row exclusive mode")
         row = conn.execute("select run_id from dwh._turn").fetchone()
         if row and row[0] != run_id and is_going_on(row[0]):

@@ -5,16 +5,19 @@ Target: any Postgres 15 or newer whose database exists. Everything here can run 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 from psycopg import sql
 
-from growth.alerts.ledger import TABLE as ALERTS
+from growth.alerts import ledger
 from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
 from growth.settings import ROLES, Warehouse
 from growth.turns import TABLES as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
+from ingest.tables import make_indexes
 
 OLDEST_SERVER = 15  # major version
 # schema → the role that owns it
@@ -27,10 +30,26 @@ SCHEMAS = {
 }
 # role → the schemas it may read, tables to come included
 READERS = {"transform": ("raw",), "analyst": ("dwh", "mart")}
+# Only what is missing is granted: a grant writes the catalog's row of a table anew, which fails beside a model that is
+# being built.
+UNREADABLE = """
+select relname from pg_class
+where
+    relnamespace = %(schema)s::regnamespace
+    and relkind in ('r', 'p', 'v', 'm', 'f')
+    and not has_table_privilege(%(reader)s, oid, 'select')
+order by relname
+"""
 # role → what of its errors the server's log leaves out
 QUIET = {
     "ingest": {"log_min_messages": "fatal", "log_min_error_statement": "panic"},
     "transform": {"log_error_verbosity": "terse", "log_min_error_statement": "panic"},
+}
+# role → how long it may be in the way of others, and wait for others: a session that somebody left open with a
+# transaction in it must not hold up every run to come. What waits for whom it should sets lock_timeout itself.
+PATIENCE = {
+    "analyst": {"idle_in_transaction_session_timeout": "30min"},
+    "transform": {"lock_timeout": "1h"},
 }
 
 
@@ -70,7 +89,8 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
         changes = ensure_raw(conn, contracts)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         ensure_operations(conn)
-        conn.execute(ALERTS)
+        conn.execute(ledger.TABLE)
+        make_indexes(conn, ledger.INDEX)
         conn.execute(TURN)
     with psycopg.connect(warehouse.conninfo()) as conn:
         ensure_readable(conn)
@@ -93,8 +113,11 @@ def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     database = sql.Identifier(warehouse.database)
     _quiet_log(conn, database)
     conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
-    conn.execute(sql.SQL("grant create on database {} to transform").format(database))  # dbt's dev schemas
+    may_create = conn.execute("select has_database_privilege('transform', current_database(), 'create')").fetchone()
+    if may_create != (True,):  # dbt's dev schemas
+        conn.execute(sql.SQL("grant create on database {} to transform").format(database))
     conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+    _set(conn, database, PATIENCE)
 
 
 def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
@@ -104,7 +127,11 @@ def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
     """
     if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() != (True,):
         return
-    for role, settings in QUIET.items():
+    _set(conn, database, QUIET)
+
+
+def _set(conn: psycopg.Connection, database: sql.Identifier, settings_of: dict[str, dict[str, str]]) -> None:
+    for role, settings in settings_of.items():
         for name, value in settings.items():
             statement = sql.SQL("alter role {} in database {} set {} = {}")
             conn.execute(statement.format(sql.Identifier(role), database, sql.Identifier(name), sql.Literal(value)))
@@ -124,9 +151,15 @@ def _create_schemas(conn: psycopg.Connection, warehouse: Warehouse) -> None:
                 "owner": sql.Identifier(SCHEMAS[schema]),
                 "reader": sql.Identifier(reader),
             }
-            for statement in (
-                "grant usage on schema {schema} to {reader}",
-                "grant select on all tables in schema {schema} to {reader}",
-                "alter default privileges for role {owner} in schema {schema} grant select on tables to {reader}",
-            ):
-                conn.execute(sql.SQL(statement).format(**names))
+            conn.execute(
+                sql.SQL(
+                    "alter default privileges for role {owner} in schema {schema} grant select on tables to {reader}"
+                ).format(**names)
+            )
+            if conn.execute("select has_schema_privilege(%s, %s, 'usage')", [reader, schema]).fetchone() != (True,):
+                conn.execute(sql.SQL("grant usage on schema {schema} to {reader}").format(**names))
+            for (table,) in conn.execute(UNREADABLE, {"reader": reader, "schema": schema}).fetchall():
+                # a model that is being built makes and drops tables of its own
+                with suppress(psycopg.errors.UndefinedTable), conn.transaction():
+                    grant = sql.SQL("grant select on {}.{} to {}")
+                    conn.execute(grant.format(names["schema"], sql.Identifier(table), names["reader"]))

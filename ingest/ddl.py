@@ -25,6 +25,8 @@ from ingest.tables import (
     columns_of,
     create_time_index,
     differing_columns,
+    make_indexes,
+    qualified_time_index,
     raw_table,
     removed_table,
     time_check,
@@ -66,9 +68,6 @@ comment on column raw._loads.field_names is 'Header of the file; null where it h
 comment on column raw._loads.removed_by is 'Load that took the rows of this one out of raw.';
 comment on column raw._loads.replay_of is
     'Load whose quarantined records these are; its own counts take them in, and its removal removes them.';
-create unique index if not exists _loads_one_loaded on raw._loads (source_file) where status = 'loaded';
-create unique index if not exists _loads_one_refused on raw._loads (source_file, sha256) nulls not distinct
-    where status = 'refused';
 create table if not exists raw._changed_days (
     feed text not null,
     event_date date not null,
@@ -110,7 +109,6 @@ comment on column raw._cold_files.sha256 is 'Of the file.';
 comment on column raw._cold_files.first_date is 'First day of the rows.';
 comment on column raw._cold_files.aged_at is
     'When the rows left raw; null while they are in raw, still or again: then the file is in no use.';
-create unique index if not exists _cold_files_one_in_use on raw._cold_files (load_id) where aged_at is not null;
 create table if not exists raw._erasures (
     identity text not null,
     user_hash bytea not null,
@@ -130,6 +128,18 @@ insert into raw._erasure_salt (salt)
 select decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')
 on conflict do nothing;
 """
+_INDEXES = {
+    "raw._loads_one_loaded": sql.SQL(
+        "create unique index _loads_one_loaded on raw._loads (source_file) where status = 'loaded'"
+    ),
+    "raw._loads_one_refused": sql.SQL(
+        "create unique index _loads_one_refused on raw._loads (source_file, sha256) nulls not distinct"
+        " where status = 'refused'"
+    ),
+    "raw._cold_files_one_in_use": sql.SQL(
+        "create unique index _cold_files_one_in_use on raw._cold_files (load_id) where aged_at is not null"
+    ),
+}
 
 
 def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> list[str]:
@@ -154,6 +164,7 @@ def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> l
         conn.execute("set local client_min_messages = warning")
         changes = upgrade(conn)
         conn.execute(_LEDGER)
+        make_indexes(conn, _INDEXES)
         write_version(conn)
         changes += [line for contract in contracts.values() for line in _ensure_feed(conn, contract)]
         conn.execute("select set_config('role', %s, true)", [role_before])
@@ -193,7 +204,8 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> list[str]:
         changes = migrate(conn, contract)
     else:
         conn.execute(_create_table(contract, table))
-    conn.execute(create_time_index(contract, table, time_index(contract.feed)))
+    index = create_time_index(contract, table, time_index(contract.feed))
+    make_indexes(conn, {qualified_time_index(contract.feed): index})
     removed = removed_table(contract.feed)
     conn.execute(sql.SQL("create table if not exists {} (like {})").format(removed, table))
     conn.execute(sql.SQL("comment on table {} is 'Rows that loads took out of the feed.'").format(removed))

@@ -27,6 +27,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 # How the byte order marks of UTF-16 look to whoever decodes them as UTF-8 (with replacement, or escaped) or as Latin 1.
 _UTF16_MARKS = ("\ufffd\ufffd", "\udcff\udcfe", "\udcfe\udcff", "\xff\xfe", "\xfe\xff", "\ufffe")
 _USUAL_DELIMITERS = (",", ";", "\t", "|")
+_SAME_DELIMITER = str.maketrans(dict.fromkeys(_USUAL_DELIMITERS, ","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _describe(
 ) -> str:
     unknown = [_shown(name) for name, column in zip(names, columns, strict=True) if column is None]
     hint = _hint(names, columns, contract)
-    if hint == _LOOKS_LIKE_DATA:
+    if not _has_known_name(names, contract):
         unknown = [_HIDDEN] * len(unknown)
     remarks = [f"missing: {', '.join(required)}"] if required else []
     remarks += [f"there twice: {', '.join(twice)}"] if twice else []
@@ -127,6 +128,13 @@ def _hint(names: Sequence[str], columns: Sequence[str | None], contract: Contrac
             f"it is one field that holds {shown}: if the file is right, set csv: {{delimiter: {shown}}} in the contract"
         )
     return _LOOKS_LIKE_DATA
+
+
+def _has_known_name(names: Sequence[str], contract: Contract) -> bool:
+    """Whether any field is a column's, or a part of one is that another delimiter makes; else they may be data."""
+    known = {header_key(name) for column in contract.columns for name in (*column.aliases, column.name)}
+    parts = names[0].replace(contract.csv.quote, "").translate(_SAME_DELIMITER).split(",") if len(names) == 1 else []
+    return any(header_key(name) in known for name in (*names, *parts))
 
 
 def _shown(name: str) -> str:

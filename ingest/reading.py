@@ -133,7 +133,7 @@ class RecordStream:
             if ("\n" in name or "\r" in name) and (self.csv.delimiter in name or field_count == 1):
                 raise FileRefused(
                     "the header cannot be read: an unknown name in it holds a line end and a delimiter, so one of its"
-                    f" quotes is never closed, or closed too late; the name begins with {name[:40]!r}"
+                    f" quotes is never closed, or closed too late; the name begins with {name.splitlines()[0][:40]!r}"
                 )
 
     def _read_header(self, start: bytes) -> tuple[list[str], bytes]:

@@ -23,6 +23,7 @@ def standstill(conninfo: str) -> Iterator[None]:
     with psycopg.connect(conninfo, autocommit=True) as conn:
         if conn.execute(f"select pg_try_advisory_lock({_LOCK})".encode()).fetchone() == (False,):
             logger.info("Waiting for the end of loads that are under way.")
+            conn.execute("set lock_timeout = 0")  # a large file takes its hours
             conn.execute(f"select pg_advisory_lock({_LOCK})".encode())
         yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import psycopg
@@ -70,6 +70,17 @@ def create_time_index(
     name_or_default = sql.SQL("if not exists {}").format(sql.Identifier(name)) if name else sql.SQL("")
     columns = [sql.Identifier(contract.time_column), *([sql.Identifier("_load_id")] if with_load_id else [])]
     return sql.SQL("create index {} on {} using brin ({})").format(name_or_default, table, sql.SQL(", ").join(columns))
+
+
+def make_indexes(conn: psycopg.Connection, indexes: Mapping[str, sql.Composable]) -> None:
+    """Make the indexes that are missing, by their qualified names.
+
+    Looked up first: to find that there is nothing to make, `create index` waits for whoever writes to the table, and
+    lets nobody write meanwhile.
+    """
+    for name, statement in indexes.items():
+        if conn.execute("select to_regclass(%s)", [name]).fetchone() == (None,):
+            conn.execute(sql.Composed([statement]))
 
 
 def start_of_day(contract: Contract, day: date, days_later: int = 0) -> sql.Composable:

@@ -41,7 +41,8 @@ class TellFailure(BaseNotifier):
         from growth.alerts.sending import send
 
         ti, error = context["ti"], context.get("exception")
-        ledger.is_first(warehouse(), run_scope(ti.dag_id), ti.run_id)  # see tell_red_run
+        if not ti.task.is_teardown:  # the report, which makes no run red; another task may yet
+            ledger.is_first(warehouse(), run_scope(ti.dag_id), _attempt(context, ti.run_id))  # see tell_red_run
         failure = TaskFailure(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
@@ -85,7 +86,7 @@ def tell_red_run(context: Any) -> None:
 
     dag_id, ti = context["dag"].dag_id, context.get("ti")
     time.sleep(TASK_TELLS_SECONDS)
-    if ledger.is_first(warehouse(), run_scope(dag_id), context["run_id"]):
+    if ledger.is_first(warehouse(), run_scope(dag_id), _attempt(context, context["run_id"])):
         send(warehouse(), run_failed(dag_id, context["run_id"], ti.task_id if ti else "", _label(ti) if ti else ""))
 
 
@@ -138,6 +139,12 @@ def tell_warnings() -> None:
 
     for check in quality.tell_warnings(warehouse(), get_current_context()["run_id"]):
         log.warning("%s warned: %s failing rows", check.name, check.row_count)
+
+
+def _attempt(context: Any, run_id: str) -> str:
+    """The run, as often as its tasks were cleared: what was told of it before says nothing of how it ends now."""
+    cleared = getattr(context.get("dag_run"), "clear_number", None)
+    return f"{run_id} cleared {cleared} times" if cleared else run_id
 
 
 def _label(ti: Any) -> str:

@@ -182,21 +182,38 @@ def publish_marts() -> dict[str, int]:
 
     Afterwards raw is rid of what no model waits for any more.
     """
-    from growth import old_rows
-    from growth.cleanup import forget_removed_rows
     from growth.dbt import mart_names
     from growth.publish import publish
-    from growth.status import silent_domains
 
     _require_turn()
     run_id = get_current_context()["run_id"]
     publication = publish(warehouse(), run_id, mart_names(_domains()))
     log.info("publication %s: %s", publication.publication_id, publication.row_counts)
     log.info("rows changed: %s", publication.changed_counts)
-    log.info("domains without data: %s", ", ".join(silent_domains(warehouse())) or "none")
-    forget_removed_rows(warehouse())
-    old_rows.leave(warehouse(), run_id, log.info)
+    _tidy_up(run_id)
     return publication.row_counts
+
+
+def _tidy_up(run_id: str) -> None:
+    """What follows a publication: whoever waits for new marts is to hear of them, whatever becomes of this."""
+    from growth import old_rows
+    from growth.cleanup import forget_removed_rows
+    from growth.masking import mask_chain
+    from growth.status import silent_domains
+
+    def name_silent_domains() -> None:
+        log.info("domains without data: %s", ", ".join(silent_domains(warehouse())) or "none")
+
+    for what, step in (
+        ("which domains have no data is not known", name_silent_domains),
+        ("rows that loads took out stay beside raw", lambda: forget_removed_rows(warehouse())),
+        ("old rows stay in raw", lambda: old_rows.leave(warehouse(), run_id, log.info)),
+    ):
+        try:
+            step()
+        except Exception as error:
+            mask_chain(error)
+            log.exception("The marts are published; but %s until the next publication.", what)
 
 
 def warehouse() -> Warehouse:
@@ -248,7 +265,10 @@ def _require_turn() -> None:
 
 def _prepare_elementary() -> None:
     """Make Elementary's tables where its package is in use; a run does not depend on it."""
+    import psycopg
+
     from growth import elementary, packages
+    from growth.masking import mask_chain
 
     if not packages.elementary_version():
         log.warning(packages.ABSENT)
@@ -256,7 +276,8 @@ def _prepare_elementary() -> None:
     try:
         if elementary.prepare(warehouse()):
             log.info("Elementary's tables were made.")
-    except elementary.ReportFailed:
+    except (elementary.ReportFailed, psycopg.Error) as error:
+        mask_chain(error)
         log.exception("Elementary's tables could not be made; its report will lack this run.")
 
 

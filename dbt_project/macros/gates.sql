@@ -33,6 +33,24 @@
     {%- do return(own or nodes | map(attribute='name') | list) -%}
 {% endmacro %}
 
+{#
+    Names of the marts of just the domains that a model is of; of those of no domain for a model of none, which only a run
+    of all domains builds. All marts where there are none: some publication must be the last.
+#}
+{% macro marts_of_domain(model_name) %}
+    {%- set domains = graph.sources.values() | map(attribute='source_name') | unique | list -%}
+    {%- set models = graph.nodes.values() | selectattr('resource_type', 'in', ['model', 'snapshot']) | list -%}
+    {%- set model = models | selectattr('name', 'equalto', model_name) | first -%}
+    {%- set marts, own = [], [] -%}
+    {%- for mart in models if 'mart' in mart.tags -%}
+        {%- do marts.append(mart.name) -%}
+        {%- if mart.tags | select('in', domains) | sort == model.tags | select('in', domains) | sort -%}
+            {%- do own.append(mart.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(own or marts) -%}
+{% endmacro %}
+
 {# The same as the inside of `in (…)`. #}
 {% macro load_list(loads) %}{{ (loads or [-1]) | join(', ') }}{% endmacro %}
 
@@ -142,9 +160,10 @@
 {%- endmacro %}
 
 {#
-    Days whose rows a model of the dwh may have built in this run: those of loads since a day before the last
-    publication (all loads before the first), as far as the model has consumed every load that touched them. Days whose
-    rows left raw were judged when they were built.
+    Days whose rows a model of the dwh may have built since its gate last passed: those of loads since a day before the
+    last publication of its domain's candidates (all loads before the first), as far as the model has consumed every load
+    that touched them. A rollback, or a publication of another domain, says nothing of this gate. Days whose rows left
+    raw were judged when they were built.
 #}
 {% macro built_days(feeds, model_name) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
@@ -162,7 +181,13 @@
         having
             count(*) = count(consumed.load_id)
             and max(loads.finished_at) > coalesce(
-                (select max(published_at) from mart.publications), timestamptz '-infinity'
+                (
+                    select max(published_at) from mart.publications
+                    where
+                        not is_rollback
+                        and row_counts ?| array['{{ marts_of_domain(model_name) | join("', '") }}']::text[]
+                ),
+                timestamptz '-infinity'
             ) - interval '1 day'
         order by days.event_date
     {%- endset -%}

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from growth.alerts.message import Alert
 from growth.alerts.settings import hours
@@ -31,7 +32,6 @@ NO_CHANNEL = "-"
 # Nobody asks about a run of last month.
 ASKED_DAYS = 30
 
-# hashed: a list of many checks is too long for an index
 TABLE = """
 create table if not exists dwh._alerts (
     scope text not null,
@@ -40,9 +40,12 @@ create table if not exists dwh._alerts (
     claimed_at timestamptz not null default now(),
     sent_at timestamptz
 );
-create unique index if not exists _alerts_one_each on dwh._alerts (scope, channel, md5(cause));
 comment on table dwh._alerts is 'Alerts of causes that stand; a row goes when its cause is gone. See docs/alerts.md.';
 """
+# hashed: a list of many checks is too long for an index
+INDEX = {
+    "dwh._alerts_one_each": sql.SQL("create unique index _alerts_one_each on dwh._alerts (scope, channel, md5(cause))"),
+}
 CLAIM = """
 insert into dwh._alerts as known (scope, cause, channel) values (%(scope)s, %(cause)s, %(channel)s)
 on conflict (scope, channel, md5(cause)) do update set claimed_at = now(), sent_at = null

@@ -6,8 +6,10 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -188,6 +190,41 @@ class TestLateRuns:
             assert [sent["title"] for sent in hook.received] == ["growth_daily is late"] * told
 
 
+class TestARedRun:
+    @pytest.fixture
+    def titles(self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+        # no warehouse there: what was told is remembered in the home
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://transform:x@127.0.0.1:1/growth")
+        monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+        monkeypatch.setattr("growth_tasks.alerts.TASK_TELLS_SECONDS", 0)
+        with webhook() as hook:
+            monkeypatch.setenv("GROWTH_WEBHOOK_URL", hook.url)
+            yield lambda: [sent["title"] for sent in hook.received]
+
+    def context(self, task_id: str, clear_number: int) -> dict[str, Any]:
+        task = SimpleNamespace(is_teardown=task_id == "report")
+        ti = SimpleNamespace(dag_id="growth_daily", run_id="manual__1", task_id=task_id, task=task)
+        run = SimpleNamespace(clear_number=clear_number)
+        return {"dag": SimpleNamespace(dag_id="growth_daily"), "run_id": "manual__1", "ti": ti, "dag_run": run}
+
+    def test_is_told_by_its_task_and_when_cleared_and_killed_by_the_dag(self, titles: Callable[[], Any]) -> None:
+        from growth_tasks.alerts import TellFailure, tell_red_run
+
+        TellFailure().notify({**self.context("run_dwh", 0), "exception": ValueError("broken")})
+        tell_red_run(self.context("run_dwh", 0))
+        assert titles() == ["run_dwh of growth_daily failed"]
+        tell_red_run(self.context("gate_dwh", 1))
+        tell_red_run(self.context("gate_dwh", 1))
+        assert titles()[1:] == ["gate_dwh of growth_daily failed"]
+
+    def test_is_told_beside_a_report_that_failed(self, titles: Callable[[], Any]) -> None:
+        from growth_tasks.alerts import TellFailure, tell_red_run
+
+        TellFailure().notify({**self.context("report", 0), "exception": ValueError("broken")})
+        tell_red_run(self.context("run_dwh", 0))
+        assert titles() == ["report of growth_daily failed", "run_dwh of growth_daily failed"]
+
+
 class TestWhatIsRetried:
     @pytest.fixture
     def steps(self, dag_bag: DagBag) -> Any:
@@ -236,3 +273,56 @@ class TestWhatIsRetried:
             steps.publish_marts.function()
         monkeypatch.setattr("growth.turns.turn_of", lambda _: "yesterday")
         steps._require_turn()
+
+
+class TestWhatARunDoesNotDependOn:
+    @pytest.fixture
+    def steps(self, dag_bag: DagBag, monkeypatch: pytest.MonkeyPatch) -> Any:
+        import growth_tasks.steps
+
+        monkeypatch.setattr(growth_tasks.steps, "warehouse", lambda: None)
+        context = {"run_id": "today", "params": {"domains": []}}
+        monkeypatch.setattr(growth_tasks.steps, "get_current_context", lambda: context)
+        return growth_tasks.steps
+
+    def test_what_follows_a_publication_does_not_fail_it(
+        self, steps: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        import psycopg
+
+        from growth.publish import Publication
+
+        def lose(*_: object) -> None:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        def refuse(*_: object) -> None:
+            raise ValueError("a contract is wrong")
+
+        monkeypatch.setattr("growth.turns.turn_of", lambda _: "today")
+        monkeypatch.setattr("growth.dbt.mart_names", lambda _: ["active_users"])
+        monkeypatch.setattr("growth.publish.publish", lambda *_: Publication(1, {"active_users": 2}, {}))
+        for step, failure in (
+            *(("growth.status.silent_domains", refuse), ("growth.cleanup.forget_removed_rows", lose)),
+            ("growth.old_rows.leave", refuse),
+        ):
+            monkeypatch.setattr(step, failure)
+        assert steps.publish_marts.function() == {"active_users": 2}
+        told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert len(told) == 3
+        assert {text.split(";")[0] for text in told} == {"The marts are published"}
+
+    @pytest.mark.parametrize("kind", ["ReportFailed", "OperationalError"])
+    def test_tables_of_elementary(
+        self, steps: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+    ) -> None:
+        import psycopg
+
+        from growth.elementary import ReportFailed
+
+        def fail(_: object) -> None:
+            raise {"ReportFailed": ReportFailed, "OperationalError": psycopg.OperationalError}[kind]("broken")
+
+        monkeypatch.setattr("growth.packages.elementary_version", lambda: "0.26.1")
+        monkeypatch.setattr("growth.elementary.prepare", fail)
+        steps._prepare_elementary()
+        assert "its report will lack this run" in caplog.text

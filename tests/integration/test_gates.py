@@ -12,6 +12,7 @@ from support.pipeline import Pipeline
 from support.steady import HISTORY, PER_DAY, START, land, sessions
 
 from growth import checks, dbt
+from growth.publish import publish
 from growth.settings import feeds_folder
 from ingest.contract_files import load_contracts
 from ingest.unload import unload
@@ -175,6 +176,33 @@ def test_gate_dwh_and_gate_mart_stop_what_does_not_agree(steady: Pipeline) -> No
         "loads_are_consumed_fct_registrations_",
     } <= found
     assert steady.marts()["channel_attribution"] == marts["channel_attribution"]
+
+
+@pytest.mark.parametrize("meanwhile", ["rollback", "other domain"])
+def test_a_day_that_failed_gate_dwh_is_judged_until_it_is_published(steady: Pipeline, meanwhile: str) -> None:
+    """What is published meanwhile may be newer than the load by more than a day: all of that is made older."""
+    land(steady, "new.csv", {HISTORY: PER_DAY})
+    steady.build()
+    with psycopg.connect(steady.warehouse.conninfo("transform")) as conn:
+        conn.execute(f"delete from dwh.fct_sessions where session_started_date = date '2024-01-01' + {HISTORY}")
+    check = "fct_sessions_has_every_session_of_staging"
+    assert check in failures(steady, "dwh")
+
+    with psycopg.connect(steady.warehouse.conninfo()) as conn:
+        conn.execute("update raw._loads set finished_at = finished_at - interval '3 days'")
+        conn.execute("update mart.publications set published_at = published_at - interval '4 days'")
+    if meanwhile == "rollback":
+        with psycopg.connect(steady.warehouse.conninfo("transform")) as conn:
+            conn.execute(
+                "insert into mart.publications (run_id, rules_version, row_counts, is_rollback)"
+                " select 'undo', rules_version, row_counts, true from mart.publications"
+            )
+    else:
+        publish(steady.warehouse, "other", dbt.mart_names(["subscription"]))
+    assert check in failures(steady, "dwh")
+
+    publish(steady.warehouse, "own", dbt.mart_names(["acquisition"]))
+    assert check not in failures(steady, "dwh"), "history"
 
 
 def test_failing_rows_are_kept_shown_and_dropped_when_old(pipeline: Pipeline) -> None:

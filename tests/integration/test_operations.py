@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 from support.pipeline import Pipeline
@@ -52,6 +54,33 @@ def test_operations_marts_follow_every_load_and_gate_without_a_publication(pipel
     )
 
 
+def test_names_of_a_header_that_may_be_somebodys_are_not_shown(pipeline: Pipeline) -> None:
+    """Also where a view of an older release is in its place."""
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        row = conn.execute("select pg_get_viewdef('mart.load_history'::regclass)").fetchone()
+        assert row is not None
+        definition = re.sub(r"regexp_replace\(.* AS error", "error AS error", str(row[0]))
+        conn.execute(f"create or replace view mart.load_history as {definition}".encode())
+    pipeline.prepare()
+    for number, header in enumerate(
+        [f"userid,{SECRET},o'neill{SECRET}", f'userid,"o\'neill ""{SECRET}""",x', f"4711;{SECRET};true"]
+    ):
+        (pipeline.landing / "sessions").mkdir(parents=True, exist_ok=True)
+        (pipeline.landing / "sessions" / f"{number}.csv").write_text(f"{header}\n1,2,3\n")
+    load(pipeline.warehouse, ["sessions"], "test", print)
+    errors = [
+        error for (error,) in pipeline.query("select error from mart.load_history order by source_file", "analyst")
+    ]
+    begin = "header is not the contract's (missing: time_started, is_paid"
+    assert errors == [
+        f'{begin}; unknown: "…", "…")',
+        f'{begin}; unknown: "…", "…")',
+        'header is not the contract\'s (missing: userid, time_started, is_paid; unknown: "…")',
+    ]
+    last = pipeline.query("select error from raw._loads order by source_file desc limit 1")
+    assert SECRET not in str(last)
+
+
 def test_gate_results_are_kept_whether_the_gate_opens_or_not(pipeline: Pipeline) -> None:
     pipeline.land("sessions", "future.csv", ["1,2199-01-01 00:00:00,true,DIRECT"])
     pipeline.load()
@@ -85,3 +114,27 @@ def test_operations_marts_are_made_once_and_are_for_readers_to_read(pipeline: Pi
     assert pipeline.query(oids) == before
     with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn, pytest.raises(psycopg.errors.Error):
         conn.execute("delete from mart.gate_results")
+
+
+def test_a_warehouse_that_is_prepared_again_waits_for_no_writer_and_writes_no_row_of_a_table(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that waits for its turn prepares it every 20 seconds, beside the models and loads of another one."""
+    rows = "select oid::int, xmin::text from {} where {} = any('{{raw,staging,dwh,mart}}'::regnamespace[])"
+    relations = f"{rows.format('pg_class', 'relnamespace')} order by 1"
+    schemas = f"{rows.format('pg_namespace', 'oid::regnamespace')} order by 1"
+    before = pipeline.query(relations), pipeline.query(schemas)
+    written = "raw._loads, raw._cold_files, raw.sessions, mart.gate_results, mart.dbt_invocations, dwh._alerts"
+    monkeypatch.setattr("growth.warehouse.PATIENCE", {"transform": {"lock_timeout": "2s"}})
+    with psycopg.connect(pipeline.warehouse.conninfo()) as writer:
+        writer.execute(f"alter database {pipeline.warehouse.database} set lock_timeout = '2s'".encode())
+        writer.commit()
+        writer.execute(f"lock table {written} in row exclusive mode".encode())
+        pipeline.prepare()
+    assert (pipeline.query(relations), pipeline.query(schemas)) == before
+
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:  # as a restored table, without default privileges
+        conn.execute("create table mart.restored (a integer); revoke usage on schema dwh from analyst")
+    pipeline.prepare()
+    assert pipeline.query("select has_table_privilege('analyst', 'mart.restored', 'select')") == [(True,)]
+    assert pipeline.query("select has_schema_privilege('analyst', 'dwh', 'usage')") == [(True,)]

@@ -1,4 +1,4 @@
-"""The project is parsed in advance and once; the monitors, a second source for each feed, hide no contract."""
+"""The project is parsed in advance and once; of Elementary, monitors hide no contract, and hooks stop no command."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from growth import dbt, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
+from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
 from ingest.sources import write_sources
 
@@ -40,6 +42,32 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
     monkeypatch.setattr(dbt, "PROJECT_ROOT", tmp_path)
     return folder
+
+
+@pytest.mark.parametrize("hook", ["{{ fail() }}", "select 1 / 0"])
+def test_a_hook_of_elementary_that_fails_stops_neither_the_command_nor_our_own_hooks(
+    project: Path, warehouse: Warehouse, caplog: pytest.LogCaptureFixture, hook: str
+) -> None:
+    contracts = load_contracts(feeds_folder())
+    initialise(warehouse, contracts)
+    package = project.parent / "packages" / "elementary"
+    (package / "macros" / "fail.sql").write_text(
+        "{% macro fail() %}{% if execute %}{% do run_query('select 1 / 0') %}{% endif %}{% endmacro %}"
+    )
+    settings = package / "dbt_project.yml"
+    settings.write_text(f'{settings.read_text()}on-run-start: ["{hook}"]\non-run-end: ["{hook}"]\n')
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        conn.execute("create schema dq_failures")
+        conn.execute("create table dq_failures.old (a integer)")
+        conn.execute("comment on table dq_failures.old is '2024-01-01T00:00:00Z some_test'")
+    result = dbt.invoke(["test", "--select", "not_null_sessions", "--quiet"], warehouse)
+    assert (result.succeeded, [check.status for check in result.checks]) == (True, ["pass"])
+    assert [failure.name for failure in result.failures] == []
+    told = [record.getMessage() for record in caplog.records if record.name == "growth.hooks"]
+    assert [text.split()[0] for text in told] == ["elementary-on-run-start-0", "elementary-on-run-end-0"]
+    assert all("division by zero" in text for text in told)
+    with psycopg.connect(warehouse.conninfo("transform")) as conn:
+        assert conn.execute("select to_regclass('dq_failures.old')").fetchone() == (None,), "our own hook ran"
 
 
 def test_a_monitored_feed_hides_nothing_of_its_contract(project: Path, capfd: pytest.CaptureFixture[str]) -> None:

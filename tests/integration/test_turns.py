@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -12,6 +13,7 @@ from growth.settings import Warehouse, feeds_folder
 from growth.turns import TurnTaken, no_run_beside, take_turn, turn_of
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
+from ingest.standstill import standstill, wait_for_models
 
 
 @pytest.fixture
@@ -35,6 +37,38 @@ def test_of_runs_that_start_at_once_one_takes_the_turn(prepared: Warehouse) -> N
         answers = list(pool.map(lambda number: take_turn(prepared, f"run {number}", lambda _: True), range(8)))
     assert answers.count(None) == 1
     assert set(answers) - {None} == {f"run {answers.index(None)}"}
+
+
+def test_a_session_left_open_ends_and_a_model_waits_for_an_hour_but_a_run_as_long_as_it_takes(
+    prepared: Warehouse,
+) -> None:
+    def setting(role: str, name: str) -> object:
+        with psycopg.connect(prepared.conninfo(role)) as conn:
+            return conn.execute(f"show {name}".encode()).fetchone()
+
+    assert setting("analyst", "idle_in_transaction_session_timeout") == ("30min",)
+    assert setting("transform", "lock_timeout") == ("1h",)
+    with psycopg.connect(prepared.conninfo(), autocommit=True) as owner:
+        owner.execute(f"alter role transform in database {prepared.database} set lock_timeout = '50ms'".encode())
+    for take, wait in (
+        (lambda conn: wait_for_models(conn, "sessions/a.csv"), lambda: _stand_still(prepared)),
+        (
+            lambda conn: conn.execute("lock table dwh._turn in row exclusive mode"),  # a backup
+            lambda: take_turn(prepared, "run", lambda _: True),
+        ),
+    ):
+        with ThreadPoolExecutor(1) as pool, psycopg.connect(prepared.conninfo("transform")) as holder:
+            take(holder)
+            waiting = pool.submit(wait)
+            time.sleep(1)
+            assert not waiting.done()
+            holder.rollback()
+            assert waiting.result(timeout=60) is None
+
+
+def _stand_still(warehouse: Warehouse) -> None:
+    with standstill(warehouse.conninfo("transform")):
+        pass
 
 
 def test_no_command_begins_beside_a_run_of_airflow(prepared: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,13 @@ def test_header_that_looks_like_data() -> None:
     assert not [field for field in ("17", "2024-01-01", "phone") if field in message]
 
 
+def test_one_field_of_data_is_not_shown_and_one_of_names_is() -> None:
+    message = refusal("17;ann@example.com;phone")
+    assert '{delimiter: ";"}' in message
+    assert not [value for value in ("17", "ann", "phone") if value in message]
+    assert "'user_id;\"visited on\";x'" in refusal('user_id;"visited on";x')
+
+
 def test_header_of_which_a_name_matches_is_no_data() -> None:
     assert "header: false" not in refusal("user_id", "2024-01-01")
 
