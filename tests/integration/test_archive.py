@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from ingest.archive import delete_old
+from ingest.archive import delete_old, move_back
 
 
 def test_old_files_go_unless_one_of_their_records_waits_or_they_were_never_loaded(bench) -> None:
@@ -45,3 +45,24 @@ def test_one_content_stays_as_long_as_its_newest_load_and_a_replaced_one_waits_f
     bench.load()
     assert delete_old(conninfo, contract, bench.landing) == ["sessions/corrected.csv", "sessions/corrected.csv.2"]
     assert sorted(path.name for path in archive.iterdir()) == ["again.csv", "first.csv"]
+
+
+def test_what_an_earlier_ledger_does_not_know_is_moved_back_and_loaded_again(bench) -> None:
+    bench.change_contract(after_load="archive")
+    conninfo = bench.warehouse.conninfo("ingest")
+    for name, user in (("old.csv", 1), ("both.csv", 2), ("both.csv", 3), ("both.csv", 4), ("taken.csv", 5)):
+        bench.land(f"sessions/extract/{name}", f"{user},2024-01-01,true,DIRECT")
+        bench.load()
+    assert move_back(conninfo, bench.landing).moved == []
+    with psycopg.connect(conninfo) as conn:  # as after a restore of a backup of before
+        conn.execute("delete from raw.sessions where userid > 2; delete from raw._loads where load_id > 2")
+        conn.execute("update raw._loads set status = 'loaded', removed_by = null")
+    bench.land("sessions/extract/taken.csv", "6,2024-01-01,true,DIRECT")
+    found = move_back(conninfo, bench.landing)
+    assert found.moved == ["sessions/extract/both.csv"]
+    assert found.left == [
+        "sessions/extract/both.csv.2: sessions/extract/both.csv is there",
+        "sessions/extract/taken.csv: sessions/extract/taken.csv is there",
+    ]
+    bench.load()
+    assert bench.rows("select userid from raw.sessions order by 1") == [(1,), (4,), (6,)]
