@@ -1,14 +1,21 @@
-"""Move loaded files out of the way, for feeds whose contract says so, and delete them when their time is over."""
+"""Move loaded files out of the way, for feeds whose contract says so, and delete them when their time is over.
+
+Where the ledger is that of an earlier time, what was archived since is moved back.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
+
+import psycopg
 
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import FileUnfinished
-from ingest.landing import ARCHIVE_FOLDER, Delivery
+from ingest.landing import ARCHIVE_FOLDER, EXTENSIONS, Delivery
 from ingest.source import Source
 
 # Whatever is loaded whole, and long enough ago: by content, as archived files may have other names than the ledger. One
@@ -24,6 +31,21 @@ having
         where rejects.load_id = loads.load_id and replayed_at is null and discarded_at is null
     ))
 """
+# A refused file is in no archive: what is there of its content was loaded later.
+_KNOWN = "select feed, size_bytes, sha256 from raw._loads where status in ('loaded', 'replaced', 'unloaded')"
+# What archive() calls a second content of one path.
+_NUMBERED = re.compile(rf"(.+(?:{'|'.join(map(re.escape, EXTENSIONS))}))\.([0-9]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedBack:
+    """Archived files that the ledger does not know.
+
+    ``moved`` are their paths below the landing folder, ``left`` those below the archive folder, each with a reason.
+    """
+
+    moved: list[str]
+    left: list[str]
 
 
 def archive(delivery: Delivery, source: Source, landing: Path) -> None:
@@ -55,6 +77,51 @@ def archive(delivery: Delivery, source: Source, landing: Path) -> None:
             ) from error
         free.unlink()
         raise
+
+
+def move_back(conninfo: str, landing: Path) -> MovedBack:
+    """Move archived files whose content the ledger does not know to where they were delivered, to be loaded again.
+
+    So it is after a restore: they were loaded when the backup had been taken. Of several contents of one path, the one
+    that came last is moved. Nothing is written over.
+
+    Raises:
+        psycopg.Error: no connection, or no ledger.
+    """
+    folder, result = landing / ARCHIVE_FOLDER, MovedBack([], [])
+    with psycopg.connect(conninfo) as conn:
+        known = set(conn.execute(_KNOWN).fetchall())
+    sizes = {(feed, size) for feed, size, _ in known}
+    for path, relative in sorted(_archived(folder), key=lambda found: (found[1], -_number(found[0]))):
+        shown, feed = path.relative_to(folder).as_posix(), relative.parts[0]
+        try:
+            size = path.stat().st_size
+            if (feed, size) in sizes and (feed, size, _sha256(path)) in known:
+                continue
+            target = landing / relative
+            if target.exists():
+                result.left.append(f"{shown}: {relative.as_posix()} is there")
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+            result.moved.append(relative.as_posix())
+        except OSError as error:
+            result.left.append(f"{shown}: {error.strerror}")
+    return result
+
+
+def _archived(folder: Path) -> list[tuple[Path, Path]]:
+    """Files of the archive, each with the path below the landing folder under which it was delivered."""
+    files = [path for path in folder.glob("*/**/*") if path.is_file()]
+    return [
+        (path, path.relative_to(folder).with_name(found[1] if (found := _NUMBERED.fullmatch(path.name)) else path.name))
+        for path in files
+    ]
+
+
+def _number(path: Path) -> int:
+    found = _NUMBERED.fullmatch(path.name)
+    return int(found[2]) if found else 1
 
 
 def delete_old(conninfo: str, contract: Contract, landing: Path) -> list[str]:

@@ -33,6 +33,7 @@ from growth.settings import (
     reports_folder,
 )
 from growth.warehouse import OLDEST_SERVER, create_roles, initialise
+from ingest.archive import move_back
 from ingest.contract_files import load_contracts
 from ingest.schema_version import VERSION
 
@@ -122,6 +123,7 @@ def restore(
             f"Contracts that are not those of the backup, and stay as they are: {', '.join(changed)}."
             " `--contracts` takes those of the backup."
         )
+    _move_back(warehouse, say)
     if landing_folder().exists() and not any(_landed(landing_folder())):
         say(
             f"{landing_folder()} is empty: set SAMPLE_DATA=false in .env before the Docker stack starts, or it lands"
@@ -298,6 +300,21 @@ def _put_back(source: Path, target: Path, *, is_over: bool = True) -> None:
             shutil.copyfile(path, part)
             own_like_parent(part)
             part.replace(copy)
+
+
+def _move_back(warehouse: Warehouse, say: Callable[[str], None]) -> None:
+    """Let the next run load what was loaded and archived after the backup: the ledger of then does not know of it."""
+    found = move_back(warehouse.conninfo("ingest"), landing_folder())
+    if found.moved:
+        say(
+            "Files that were archived after the backup are in landing/ again, and are loaded by the next run: "
+            f"{', '.join(found.moved)}"
+        )
+    if found.left:
+        say(
+            "Files of landing/_archive that the warehouse does not know and that could not be moved back:\n"
+            + "\n".join(f"  {line}" for line in found.left)
+        )
 
 
 def _landed(folder: Path) -> Iterator[Path]:

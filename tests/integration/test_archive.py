@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ingest.archive import delete_old
+from ingest.archive import delete_old, move_back
 from ingest.source import Source
 
 
@@ -80,3 +80,24 @@ def test_content_that_comes_at_the_very_last_moment_is_not_archived_unread(bench
     assert [result.status for result in bench.load()] == ["loaded"]
     assert bench.rows("select userid from raw.sessions") == [(8 if is_free else 9,)]
     assert not path.exists()
+
+
+def test_what_an_earlier_ledger_does_not_know_is_moved_back_and_loaded_again(bench) -> None:
+    bench.change_contract(after_load="archive")
+    conninfo = bench.warehouse.conninfo("ingest")
+    for name, user in (("old.csv", 1), ("both.csv", 2), ("both.csv", 3), ("both.csv", 4), ("taken.csv", 5)):
+        bench.land(f"sessions/extract/{name}", f"{user},2024-01-01,true,DIRECT")
+        bench.load()
+    assert move_back(conninfo, bench.landing).moved == []
+    with psycopg.connect(conninfo) as conn:  # as after a restore of a backup of before
+        conn.execute("delete from raw.sessions where userid > 2; delete from raw._loads where load_id > 2")
+        conn.execute("update raw._loads set status = 'loaded', removed_by = null")
+    bench.land("sessions/extract/taken.csv", "6,2024-01-01,true,DIRECT")
+    found = move_back(conninfo, bench.landing)
+    assert found.moved == ["sessions/extract/both.csv"]
+    assert found.left == [
+        "sessions/extract/both.csv.2: sessions/extract/both.csv is there",
+        "sessions/extract/taken.csv: sessions/extract/taken.csv is there",
+    ]
+    bench.load()
+    assert bench.rows("select userid from raw.sessions order by 1") == [(1,), (4,), (6,)]

@@ -135,7 +135,12 @@ def test_a_restored_warehouse_goes_on_as_if_nothing_had_happened(
     (reports / "index.html").unlink()
     (published.landing / "sessions" / "b.csv").unlink()
     published.land("conversions", "a.csv", ["1,2024-01-05 11:00:00"])
+    (published.landing / "_archive" / "sessions").mkdir(parents=True)
+    late = published.land("sessions", "late.csv", ["3,2024-01-07 10:00:00,true,EMAIL"])
+    late.rename(published.landing / "_archive" / "sessions" / "late.csv")
     restore(backup, warehouse, Wanted(), said.append)
+    assert [text for text in said if "by the next run: sessions/late.csv" in text]
+    (published.landing / "sessions" / "late.csv").unlink()
     assert f"Role {reader} was missing; it was made with what it may read, and without a login." in said
     assert published.marts() == before
     assert published.query(CATALOG) == catalog
