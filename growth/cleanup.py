@@ -30,7 +30,9 @@ exists (
 REMOVALS = """
 select removals.feed, array_agg(removals.load_id)
 from raw._loads as removals
-where exists (select from raw._loads as gone where gone.removed_by = removals.load_id) and not ({waiting})
+where
+    exists (select from raw._loads as gone where gone.removed_by = removals.load_id) and not ({waiting})
+    and to_regclass(format('raw.%I', '_removed_' || removals.feed)) is not null -- a feed that was dropped
 group by removals.feed
 """
 

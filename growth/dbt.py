@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 
 from growth import ageing, hooks, masking, packages, parsing
+from growth.hooks import is_lost_connection
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
 from ingest.contract_files import load_contracts
@@ -29,19 +30,6 @@ log = logging.getLogger(__name__)
 LAYERS = ("staging", "dwh", "mart")
 # What a test is for; each has one of them (docs/data-quality.md).
 TAGS = ("critical", "warning", "freshness")
-LOST_CONNECTION = (
-    "could not connect",
-    "connection refused",
-    "server closed the connection",
-    "terminating connection",
-    "the database system is",  # starting up, shutting down, in recovery mode
-    "could not translate host name",
-    "ssl syscall error: eof detected",
-    "ssl connection has been closed unexpectedly",
-    "connection reset by peer",
-    "timeout expired",
-    "no route to host",
-)
 DISK_FULL = "No space left on device"
 ROWS_AWAY = "left raw for files"  # macro require_rows
 
@@ -95,9 +83,8 @@ class DbtResult:
     @property
     def lost_connection(self) -> bool:
         """Whether it failed only because the warehouse could not be reached: worth another try."""
-        texts = [failure.message.lower() for failure in self.failures if failure.row_count is None]
-        texts = texts or [self.error.lower()]
-        return not self.succeeded and all(any(sign in text for sign in LOST_CONNECTION) for text in texts)
+        texts = [failure.message for failure in self.failures if failure.row_count is None] or [self.error]
+        return not self.succeeded and all(map(is_lost_connection, texts))
 
     @property
     def reason(self) -> str:

@@ -200,7 +200,9 @@ def _name_files(who: People, retired: Sequence[str]) -> int:
     """Name the delivered files that hold them; the exit code."""
     holding = people_files.delivered(who, retired)
     for each in holding:
-        click.echo(f"{each.path}{'' if each.is_sure else '  (no file of its feed, but it has the text of an id)'}")
+        click.echo(
+            f"{each.path}{'' if each.is_sure else '  (no file of its feed: it has the text of an id, or is packed)'}"
+        )
     if holding:
         say(
             f"{len(holding)} delivered files hold them. Delete these files, or have them delivered without the person."

@@ -13,7 +13,27 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 PACKAGE = "elementary"
+# What libpq says of a connection that is gone, and psycopg of what is asked of it then.
+LOST_CONNECTION = (
+    "could not connect",
+    "connection refused",
+    "server closed the connection",
+    "connection already closed",
+    "terminating connection",
+    "the database system is",  # starting up, shutting down, in recovery mode
+    "could not translate host name",
+    "ssl syscall error: eof detected",
+    "ssl connection has been closed unexpectedly",
+    "connection reset by peer",
+    "timeout expired",
+    "no route to host",
+)
 WITHOUT_IT = "%s failed, and the command goes on: Elementary's report lacks what it would have written down. %s"
+
+
+def is_lost_connection(message: str) -> bool:
+    """Whether dbt failed because the warehouse could not be reached."""
+    return any(sign in message.lower() for sign in LOST_CONNECTION)
 
 
 def let_elementary_fail() -> None:
@@ -27,7 +47,7 @@ def let_elementary_fail() -> None:
 def _letting_fail(get_hook_sql: Any) -> Any:
     from dbt.artifacts.schemas.results import RunStatus
     from dbt.task.run import get_execution_status
-    from dbt_common.exceptions import DbtBaseException
+    from dbt_common.exceptions import DbtBaseException, DbtDatabaseError
 
     @functools.wraps(get_hook_sql)
     def get(self: Any, adapter: Any, hook: Any, *args: Any) -> str:
@@ -35,10 +55,14 @@ def _letting_fail(get_hook_sql: Any) -> Any:
             return str(get_hook_sql(self, adapter, hook, *args))
         try:
             status, message = get_execution_status(get_hook_sql(self, adapter, hook, *args), adapter)
-            if status != RunStatus.Success:
-                log.warning(WITHOUT_IT, hook.name, message)
         except DbtBaseException as error:
-            log.warning(WITHOUT_IT, hook.name, error)
+            if is_lost_connection(str(error)):  # what follows would fail on it, too, and say less
+                raise
+            status, message = RunStatus.Error, str(error)
+        if status != RunStatus.Success:
+            if is_lost_connection(message):
+                raise DbtDatabaseError(message)
+            log.warning(WITHOUT_IT, hook.name, message)
         return ""  # nothing is left for dbt to execute
 
     get.lets_fail = True  # type: ignore[attr-defined]

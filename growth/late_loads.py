@@ -23,11 +23,12 @@ insert into dwh._seen_loads (run_id, load_ids)
 select %s, coalesce(array_agg(load_id), '{}') from raw._loads where status <> 'refused'
 on conflict (is_only_row) do update set run_id = excluded.run_id, load_ids = excluded.load_ids
 """
+# `not in` of a subquery is hashed; `<> all` of an array that a subquery gives is searched anew for each load
 LATE = """
 select source_file from raw._loads
 where
     feed = any(%s) and status <> 'refused'
-    and load_id <> all(coalesce((select load_ids from dwh._seen_loads where run_id = %s), '{}'))
+    and load_id not in (select unnest(load_ids) from dwh._seen_loads where run_id = %s)
 order by load_id
 """
 
@@ -66,9 +67,9 @@ def build_judged(
     with standstill(warehouse.conninfo("transform")):
         if late := late_files(warehouse, run_id, domains):
             say(f"Loaded after gate raw looked, so it and gate staging judge once more: {', '.join(late)}")
-            see(warehouse, run_id)
             for layer in GATES:
                 result = run_gate(layer, warehouse, run_id, domains)
                 if not result.succeeded:
                     return f"gate_{layer}", result
+            see(warehouse, run_id)  # only now: another try of this task must not take them for judged
         return "run_dwh", run_layer("dwh", warehouse, domains=domains, full_refresh=full_refresh)

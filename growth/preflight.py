@@ -81,12 +81,16 @@ def has_broker() -> bool:
 
 def comments(environment: Mapping[str, str]) -> list[str]:
     """Variables whose value is a comment: Compose drops one behind a value only, not where there is none."""
-    return sorted(name for name, value in environment.items() if value.startswith("#"))
+    return sorted(name for name, value in environment.items() if value.startswith("# "))
 
 
-def path_of_airflow(environment: Mapping[str, str]) -> str:
-    """The path in Airflow's address: its tasks look for the API at the root, so it has none that works."""
-    return urlsplit(environment.get("AIRFLOW__API__BASE_URL", "")).path.strip("/")
+def wrong_address(environment: Mapping[str, str]) -> str:
+    """What is wrong with Airflow's address; empty where nothing is. Its tasks look for the API at the root of it."""
+    address = environment.get("AIRFLOW__API__BASE_URL", "")
+    if address and not address.startswith(("http://", "https://")):
+        return "does not begin with http:// or https://"
+    path = urlsplit(address).path.strip("/")
+    return f"has a path, /{path}, and no task would find Airflow: give it a name or port instead" if path else ""
 
 
 def _executor(environment: Mapping[str, str]) -> str:
@@ -131,10 +135,8 @@ def main() -> int:
         faults.append(
             f"{', '.join(commented)}: the value is a comment. In .env, put it on a line of its own, above the variable."
         )
-    if path := path_of_airflow(os.environ):
-        faults.append(
-            f"GROWTH_AIRFLOW_URL has a path, /{path}, and no task would find Airflow: give it a name or port instead."
-        )
+    if wrong := wrong_address(os.environ):
+        faults.append(f"GROWTH_AIRFLOW_URL {wrong}.")
     if mismatch := executor_without_workers(os.environ, has_broker()):
         faults.append(mismatch)
     user_id = int(os.environ.get("AIRFLOW_UID") or 50000)

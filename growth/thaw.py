@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import click
@@ -14,6 +15,7 @@ from growth.settings import Warehouse, cold_folder, feeds_folder
 from ingest import cold
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
+from ingest.standstill import standstill
 
 
 @click.command()
@@ -34,7 +36,8 @@ def thaw(feeds: Sequence[str], give_up: bool) -> None:
     chosen = {feed: contract for feed, contract in contracts.items() if not feeds or feed in feeds}
     warehouse = connect()
     conninfo = warehouse.conninfo("ingest")
-    with cold.alone(conninfo):
+    # a run that builds models brings rows back, so it has raw first, and then the files
+    with standstill(conninfo) if give_up else nullcontext(), cold.alone(conninfo):
         if give_up:
             _give_up(warehouse, chosen)
         elif not ageing.thaw(warehouse, say, lambda _: True, chosen):

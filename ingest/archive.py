@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +80,11 @@ def archive(delivery: Delivery, source: Source, landing: Path) -> None:
         raise
 
 
-def move_back(conninfo: str, landing: Path) -> MovedBack:
+def move_back(conninfo: str, landing: Path, make_folder: Callable[[Path], object]) -> MovedBack:
     """Move archived files whose content the ledger does not know to where they were delivered, to be loaded again.
 
     So it is after a restore: they were loaded when the backup had been taken. Of several contents of one path, the one
-    that came last is moved. Nothing is written over.
+    that came last is moved. Nothing is written over. ``make_folder`` makes a folder and those above it.
 
     Raises:
         psycopg.Error: no connection, or no ledger.
@@ -102,7 +103,7 @@ def move_back(conninfo: str, landing: Path) -> MovedBack:
             if target.exists():
                 result.left.append(f"{shown}: {relative.as_posix()} is there")
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             path.rename(target)
             result.moved.append(relative.as_posix())
         except OSError as error:

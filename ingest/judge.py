@@ -203,8 +203,10 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     if column.type in EVENT_TIME_TYPES:
         first, end = time_range(column.type)
         outside = sql.SQL("{0} < {1} or {0} >= {2}").format(variable, first, end)
-        what = "an event time" if column.name == contract.event_time else f"a {_NOUNS[column.type]}"
-        message = f"{what} must be finite and lie in the years 1 to 9999"
+        message = "an event time must be finite and lie in the years 1 to 9999"
+        if column.name != contract.event_time:
+            outside = sql.SQL("({}) and {} <> 'infinity'").format(outside, variable)
+            message = f"a {_NOUNS[column.type]} must lie in the years 1 to 9999, or be infinity: without an end"
         checks.append(_refuse_if(outside, "out_of_range", message))
     if column.type == "numeric":
         endless = sql.SQL("{0} <= '-Infinity' or {0} >= 'Infinity'").format(variable)

@@ -259,11 +259,14 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
     job, delivery, source, suspects = attempt.job, attempt.delivery, attempt.source, attempt.suspects
     contract = attempt.contract
     read_dates_as(conn, contract)
-    wait_for_models(conn, delivery.source_file)
+    looked_at = ledger.loaded_file(conn, delivery.source_file)
+    if looked_at is not None and (skipped := _skip(conn, job, delivery, source, looked_at)):
+        return skipped  # what is there already waits for nobody
+    wait_for_models(conn, delivery.source_file, lambda: _check_stop(job))
     wait_for_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)
-    if old is not None and (skipped := _skip(conn, job, delivery, source, old)):
+    if old is not None and old != looked_at and (skipped := _skip(conn, job, delivery, source, old)):
         return skipped
     extract_date = (delivery.extract_date or attempt.started_at.date()) if contract.has_extract_date else None
     if old is not None and extract_date is not None and delivery.extract_date is None and old.loaded_on != extract_date:
@@ -280,6 +283,11 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
         attach_load_tables(conn, target)
     else:
         filled = fill_raw_table(conn, target, stream, suspects)
+    if old is not None and old.loaded_count and not (stream.record_count or contract.csv.header):
+        raise FileRefused(
+            f"has no record, and would replace the {old.loaded_count:,} that were loaded of it: deliver it again,"
+            f" or take these out with: growth unload {delivery.source_file}"
+        )
     if filled.is_recent:
         _check_no_relative_time(job, delivery)
     days, loaded, rejected = set(filled.days), filled.record_count, 0

@@ -142,7 +142,8 @@ def _converter(kind: pa.DataType, column: Column | None) -> Convert | None:
         return _timestamps(kind)
     if column is not None and column.type in _SPELLED_OUT:
         if pa.types.is_floating(kind):
-            return lambda array: _spelled_out(array, 2 ** _EXACT_BITS[kind.bit_width])
+            limit, is_text = 2 ** _EXACT_BITS[kind.bit_width], column.type == "text"
+            return lambda array: _spelled_out(array, limit, is_text=is_text)
         if pa.types.is_decimal(kind):
             return _spelled_out
     if pa.types.is_string_view(kind):
@@ -186,15 +187,17 @@ def _text(value: str) -> pa.StringScalar:
     return pa.StringArray.from_buffers(1, pa.py_buffer(offsets), pa.py_buffer(content))[0]
 
 
-def _spelled_out(array: pa.Array, limit: int | None = None) -> pa.Array:
+def _spelled_out(array: pa.Array, limit: int | None = None, *, is_text: bool = False) -> pa.Array:
     """Integers with nulls often come as floats or decimals: 1e+15 and 7.00 are no integers to the warehouse, 7 is.
 
     Args:
         array: floats or decimals.
-        limit: from which magnitude on whole numbers may not be those that the sender had.
+        limit: from which magnitude on whole numbers may not be those that the sender had. Such a one stays a float,
+            which the server refuses in a column of integers.
+        is_text: the server would take it.
 
     Raises:
-        pa.ArrowInvalid: there is one beyond the limit.
+        pa.ArrowInvalid: there is one beyond the limit, for a text.
     """
     try:
         whole = array.cast(pa.int64())
@@ -203,9 +206,8 @@ def _spelled_out(array: pa.Array, limit: int | None = None) -> pa.Array:
     else:
         # not by abs(): the lowest integer has none
         ends = pc.min_max(whole).as_py()
-        if ends["min"] is not None and limit is not None and not -limit < ends["min"] <= ends["max"] < limit:
-            raise _inexact(array)
-        return whole
+        if ends["min"] is None or limit is None or -limit < ends["min"] <= ends["max"] < limit:
+            return whole
     texts: list[str | None] = []
     for value, text in zip(array.to_pylist(), array.cast(pa.string()).to_pylist(), strict=True):
         if value is None or not math.isfinite(value):
@@ -213,7 +215,9 @@ def _spelled_out(array: pa.Array, limit: int | None = None) -> pa.Array:
         elif value != int(value):
             texts.append(f"{Decimal(text):f}")
         elif limit is not None and abs(value) >= limit:
-            raise _inexact(array)
+            if is_text:
+                raise _inexact(array)
+            texts.append(repr(value))
         else:
             texts.append(str(int(value)))
     return pa.array(texts, "string")

@@ -45,8 +45,6 @@ class RecordStream:
         self._source, self._contract = source, contract
         self.csv = source.csv
         start = source.read_block(BLOCK_BYTES)
-        if not start:
-            raise FileRefused(f"the file is empty (0 bytes): {'not even a header' if self.csv.header else 'no record'}")
         self.field_names: list[str] | None = None
         header_bytes = b""
         if self.csv.header:
@@ -137,6 +135,8 @@ class RecordStream:
                 )
 
     def _read_header(self, start: bytes) -> tuple[list[str], bytes]:
+        if not start:
+            raise FileRefused("the file is empty (0 bytes): not even a header")
         for mark, advice in _OTHER_KINDS.items():
             if start.startswith(mark):
                 raise FileRefused(f"the file is no CSV in UTF-8: {advice}")

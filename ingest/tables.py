@@ -149,7 +149,7 @@ def value_checks(contract: Contract) -> dict[str, sql.Composable]:
             finite = sql.SQL("{0} > '-Infinity' and {0} < 'Infinity'").format(name)
             checks[f"{column.name}_finite"] = finite
         if column.type in EVENT_TIME_TYPES and column.name != contract.time_column:
-            checks |= _range_check(column.name, column.type)
+            checks |= _open_range_check(column.name, column.type)
         if column.accepted_values is not None:
             values = sql.SQL(", ").join(map(sql.Literal, column.accepted_values))
             checks[f"{column.name}_accepted"] = sql.SQL("{} in ({})").format(name, values)
@@ -162,3 +162,9 @@ def value_checks(contract: Contract) -> dict[str, sql.Composable]:
 def _range_check(name: str, kind: ColumnType) -> dict[str, sql.Composable]:
     first, end = time_range(kind)
     return {f"{name}_range": sql.SQL("{0} >= {1} and {0} < {2}").format(sql.Identifier(name), first, end)}
+
+
+def _open_range_check(name: str, kind: ColumnType) -> dict[str, sql.Composable]:
+    """The same, or infinity: so Postgres exports what has no end."""
+    [(constraint, condition)] = _range_check(name, kind).items()
+    return {constraint: sql.SQL("{} or {} = 'infinity'").format(condition, sql.Identifier(name))}

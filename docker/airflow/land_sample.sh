@@ -7,7 +7,9 @@ landing=/opt/growth/landing
 for volume in /opt/airflow/logs /var/lib/growth /var/lib/growth-reports; do
     if [ "$(stat -c %u "$volume")" != "$AIRFLOW_UID" ]; then
         echo "$volume now belongs to user $AIRFLOW_UID"
-        chown --recursive --no-dereference "$AIRFLOW_UID:0" "$volume"
+        # what others write meanwhile may go away meanwhile, and shared disks allow nobody to do this
+        chown --recursive --no-dereference "$AIRFLOW_UID:0" "$volume" \
+            || echo "not all of $volume could be given to user $AIRFLOW_UID" >&2
     fi
 done
 if [ "${SAMPLE_DATA:-true}" = false ]; then

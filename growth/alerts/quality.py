@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import psycopg
 
-from growth import dbt, gate_results, invocations
+from growth import dbt, gate_results, invocations, late_loads
 from growth.alerts import ledger
 from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
@@ -39,16 +39,19 @@ order by gate, check_name
 
 
 def failed_checks(warehouse: Warehouse, run_id: str, task_id: str) -> list[FailedCheck]:
-    """The checks that made the task of a gate fail; none for any other task, or where the warehouse does not answer."""
-    layer = task_id.removeprefix("gate_")
-    if layer == task_id:
+    """The checks that made a task fail; none where no gate is in it, or where the warehouse does not answer.
+
+    Gates are in tasks of their own, and in run_dwh, which has two judge once more what came late.
+    """
+    layers = late_loads.GATES if task_id == "run_dwh" else [task_id.removeprefix("gate_")]
+    if not task_id.startswith("gate_") and task_id != "run_dwh":
         return []
     try:
         results = gate_results.of_run(warehouse, run_id)
     except psycopg.Error:
         return []
-    failed = [each for each in results if each.gate == layer and each.status in ("fail", "error")]
-    return _checks(warehouse, [(each.check_name, layer, each.failing_row_count, each.kept_in) for each in failed])
+    failed = [each for each in results if each.gate in layers and each.status in ("fail", "error")]
+    return _checks(warehouse, [(each.check_name, each.gate, each.failing_row_count, each.kept_in) for each in failed])
 
 
 def tell_warnings(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:

@@ -304,7 +304,7 @@ def _put_back(source: Path, target: Path, *, is_over: bool = True) -> None:
 
 def _move_back(warehouse: Warehouse, say: Callable[[str], None]) -> None:
     """Let the next run load what was loaded and archived after the backup: the ledger of then does not know of it."""
-    found = move_back(warehouse.conninfo("ingest"), landing_folder())
+    found = move_back(warehouse.conninfo("ingest"), landing_folder(), make_folder)
     if found.moved:
         say(
             "Files that were archived after the backup are in landing/ again, and are loaded by the next run: "

@@ -218,6 +218,7 @@ def test_what_a_gate_found_is_told_until_it_passes(pipeline: Pipeline, hook: Hoo
     [failed] = quality.failed_checks(pipeline.warehouse, "one", "gate_raw")
     assert (failed.name, failed.gate, failed.row_count) == ("events_not_in_future_sessions", "gate_raw", 1)
     assert failed.examples[0].startswith("userid …, time_started 2199-01-01, is_paid …, medium …, ")
+    assert quality.failed_checks(pipeline.warehouse, "one", "run_dwh") == [failed], "where it judges once more"
     assert quality.failed_checks(pipeline.warehouse, "one", "gate_dwh") == []
     assert quality.failed_checks(pipeline.warehouse, "one", "run_staging") == []
     assert quality.failed_checks(replace(pipeline.warehouse, port=1), "one", "gate_raw") == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from embedded.files import make_folder
 from ingest.archive import delete_old, move_back
 from ingest.source import Source
 
@@ -88,12 +89,12 @@ def test_what_an_earlier_ledger_does_not_know_is_moved_back_and_loaded_again(ben
     for name, user in (("old.csv", 1), ("both.csv", 2), ("both.csv", 3), ("both.csv", 4), ("taken.csv", 5)):
         bench.land(f"sessions/extract/{name}", f"{user},2024-01-01,true,DIRECT")
         bench.load()
-    assert move_back(conninfo, bench.landing).moved == []
+    assert move_back(conninfo, bench.landing, make_folder).moved == []
     with psycopg.connect(conninfo) as conn:  # as after a restore of a backup of before
         conn.execute("delete from raw.sessions where userid > 2; delete from raw._loads where load_id > 2")
         conn.execute("update raw._loads set status = 'loaded', removed_by = null")
     bench.land("sessions/extract/taken.csv", "6,2024-01-01,true,DIRECT")
-    found = move_back(conninfo, bench.landing)
+    found = move_back(conninfo, bench.landing, make_folder)
     assert found.moved == ["sessions/extract/both.csv"]
     assert found.left == [
         "sessions/extract/both.csv.2: sessions/extract/both.csv is there",

@@ -178,3 +178,18 @@ def test_owner_makes_the_tables_for_the_role_ingest(bench):
     assert bench.rows(owners) == [("ingest",)]
     bench.land("sessions/a.csv", "7,2024-01-01,true,DIRECT")
     assert [result.status for result in bench.load(large_file_bytes=1)] == ["loaded"]
+
+
+@SIZES
+def test_a_file_without_header_and_records_loads_as_none_and_replaces_none(bench, large_file_bytes):
+    bench.change_contract(csv={"header": False})
+    folder = bench.landing / "sessions"
+    folder.mkdir()
+    for name, content in (("quiet.csv", b""), ("busy.csv", GOOD)):
+        (folder / name).write_bytes(content)
+    assert [result.status for result in bench.load(large_file_bytes=large_file_bytes)] == ["loaded", "loaded"]
+    (folder / "busy.csv").write_bytes(b"")
+    busy, quiet = bench.load(large_file_bytes=large_file_bytes)
+    assert (busy.status, quiet.status) == ("refused", "skipped")
+    assert busy.error.startswith("has no record, and would replace the 1 that were loaded of it")
+    assert bench.value("select count(*) from raw.sessions") == 1

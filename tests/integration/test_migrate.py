@@ -134,7 +134,7 @@ def test_rows_that_came_before_a_check_stay(full: Raw) -> None:
     assert full.ensure(contract()) == []
     assert full.run("select distinct signed_up::text from only raw.visits") == [("-infinity",)]
     with pytest.raises(psycopg.errors.CheckViolation, match="signed_up_range"):
-        full.fill("raw.visits", signed_up="'infinity'")
+        full.fill("raw.visits", signed_up="'-infinity'")
 
 
 def test_nullable_column_is_added_everywhere(full: Raw) -> None:

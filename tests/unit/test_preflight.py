@@ -104,9 +104,23 @@ def test_no_line_of_the_example_has_a_comment_for_a_value() -> None:
         assert re.findall(r"^#? ?\w+=[ \t]+#.*$", (ROOT / name).read_text(), re.MULTILINE) == [], name
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:8080", "https://airflow.example.org/", ""])
-def test_airflow_at_the_root_of_a_name_is_fine(address: str) -> None:
-    assert preflight.path_of_airflow({"AIRFLOW__API__BASE_URL": address}) == ""
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("http://127.0.0.1:8080", ""),
+        ("https://airflow.example.org/", ""),
+        ("", ""),
+        ("https://example.org/airflow", "has a path, /airflow,"),
+        ("airflow.example.org:8080", "does not begin with http"),
+    ],
+)
+def test_airflow_is_at_the_root_of_an_address(address: str, wrong: str) -> None:
+    assert preflight.wrong_address({"AIRFLOW__API__BASE_URL": address}).startswith(wrong)
+    assert bool(preflight.wrong_address({"AIRFLOW__API__BASE_URL": address})) == bool(wrong)
+
+
+def test_a_value_may_begin_like_a_comment() -> None:
+    assert preflight.comments({"WAREHOUSE_PASSWORD": "#S3cret", "ELEMENTARY_SLACK_CHANNEL": "#growth"}) == []
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,21 @@ def test_parts_may_be_short_and_kept_apart_otherwise(conn: psycopg.Connection, t
 @pytest.mark.parametrize(
     ("template", "text"),
     [
+        ("DD.MM.YY HH24:MI:SS", "05.01.2024 09:30:11"),
+        ("YYYY-MM-DD HH24:MI:SS.US", "2024-01-05 09:30:11"),
+        ('YYYY-MM-DD"T"HH24:MI:SS.MS"Z"', "2024-01-05T09:30:11"),
+        ('YYYY-MM-DD"T"HH24:MI:SS"Z"', "2024-01-05 09:30:11Z"),
+    ],
+)
+def test_what_the_server_reads_right_all_the_same_is_fine(conn: psycopg.Connection, template: str, text: str) -> None:
+    assert matches(conn, text, template)
+    query = "select to_timestamp(%s, %s) = timestamptz '2024-01-05 09:30:11+00'"
+    assert conn.execute(query, [text, template]).fetchone() == (True,)
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
         ("YYYY-MM-DD", "2024-00-15"),
         ("YYYY-MM-DD", "2024-01-00"),
         ("YYYY-MM-DD", "2024-01"),
@@ -89,7 +104,8 @@ def test_parts_may_be_short_and_kept_apart_otherwise(conn: psycopg.Connection, t
         ("DD Mon YYYY", "05 Jan 24"),
         ("DD Mon YYYY", "05 2024"),
         ("DD Mon YYYY", "05 Jan 2024 B"),
-        ("DD.MM.YY", "05.01.2024"),
+        ("DD.MM.YY", "05.01.202"),
+        ("DDMMYY", "05012024"),
         ("YYYY-MM-DD HH24:MI", "2024-01-05"),
         ("YYYY-DDD", "2024-000"),
         ("YYYY MM DD HH12 AM", "2024 01 05 11"),
