@@ -68,14 +68,14 @@ VALUES = [
     *[
         case(
             f"a {kind} that no calendar has",
-            *(b"1,2024-01-01,2024-02-29\n2,2024-01-02,-infinity\n3,2024-01-03,infinity\n4,2024-01-04,10000-01-01\n",),
+            *(b"1,2024-01-01,2024-02-29\n2,2024-01-02,-infinity\n4,2024-01-04,10000-01-01\n",),
             *(b"5,2024-01-05,0001-12-31 BC\n6,2024-01-06,\n7,2024-01-07,-Infinity\n",),
-            rows=[(1, "2024-01-01", value), (3, "2024-01-03", "infinity"), (6, "2024-01-06", None)],
+            rows=[(1, "2024-01-01", value), (6, "2024-01-06", None)],
             rejects=[
                 (3, b"2,2024-01-02,-infinity", "note", "out_of_range"),
-                (5, b"4,2024-01-04,10000-01-01", "note", "out_of_range"),
-                (6, b"5,2024-01-05,0001-12-31 BC", "note", "out_of_range"),
-                (8, b"7,2024-01-07,-Infinity", "note", "out_of_range"),
+                (4, b"4,2024-01-04,10000-01-01", "note", "out_of_range"),
+                (5, b"5,2024-01-05,0001-12-31 BC", "note", "out_of_range"),
+                (7, b"7,2024-01-07,-Infinity", "note", "out_of_range"),
             ],
             columns=(ID, AT, column("note", kind, nullable=True)),
         )

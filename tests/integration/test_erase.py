@@ -21,6 +21,7 @@ from support.ways import ageing_contracts, describe_difference
 
 from growth import ageing, people
 from growth.backup.quiet import quiet
+from growth.cleanup import forget_removed_rows
 from growth.cli import cli
 from growth.settings import cold_folder, feeds_folder
 from growth.turns import COMMAND, TurnTaken, commands_turn, take_turn
@@ -376,6 +377,26 @@ def test_what_elementary_quotes_of_a_person_goes_and_all_else_stays(pipeline: Pi
     assert {each.table: each.row_count for each in gone} == {
         f"elementary.{table}": len(texts) for table, (_, texts) in QUOTED.items()
     }
+
+
+@pytest.mark.usefixtures("published")
+def test_a_feed_that_was_dropped_keeps_no_removed_rows_of_others(pipeline: Pipeline) -> None:
+    """As the runbook has it: its tables are dropped, and what the ledger says of its loads stays."""
+    pipeline.land("sessions", "a.csv", ["2,2024-01-05 10:00:00,true,DIRECT"])
+    pipeline.run()
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        for status, removed_by in (("loaded", None), ("replaced", 1000)):
+            conn.execute(
+                "insert into raw._loads"
+                " (load_id, feed, source_file, size_bytes, status, started_at, finished_at, removed_by)"
+                " overriding system value values (%s, 'old_feed', 'old_feed/a.csv', 0, %s, now(), now(), %s)",
+                [1001 if removed_by else 1000, status, removed_by],
+            )
+        conn.execute(
+            "insert into dwh._consumed_loads (model, load_id) select distinct model, 1000 from dwh._consumed_loads"
+        )
+    assert forget_removed_rows(pipeline.warehouse) == ["sessions"]
+    assert pipeline.query("select count(*) from raw._removed_sessions") == [(0,)]
 
 
 def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:

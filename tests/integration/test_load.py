@@ -266,3 +266,14 @@ def test_large_load_with_checks_can_be_replaced(bench):
     of_loads = f"{checks} in (select format('raw.%I', relname)::regclass from pg_class where relname ~ '_load_')"
     assert len(bench.rows(of_loads)) == 4
     assert bench.rows(f"{checks} = 'raw.sessions'::regclass intersect {of_loads}") == []
+
+
+@SIZES
+@pytest.mark.parametrize("is_judged", [False, True], ids=["fast", "judged"])
+def test_what_has_no_end_ends_at_infinity_as_postgres_exports_it(bench, large_file_bytes, is_judged):
+    header = "subscription_id,user_id,start_date,end_date,monthly_price"
+    bad = ["b,u,2024-01-02,-infinity,9.99"] if is_judged else []
+    bench.land("subscriptions/a.csv", "a,u,2024-01-01,infinity,9.99", *bad, *["c,u,2024-01-03,,1"] * 30, header=header)
+    [result] = bench.load("subscriptions", large_file_bytes=large_file_bytes)
+    assert (result.loaded_count, result.rejected_count) == (31, len(bad)), result.error
+    assert bench.rows("select distinct end_date::text from raw.subscriptions order by 1") == [("infinity",), (None,)]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from dbt_common.exceptions import DbtDatabaseError
+
+from growth import hooks
 from growth.dbt import DbtResult, NodeFailure
 
 
@@ -24,3 +29,23 @@ def test_every_way_to_lose_a_connection_is_known(message: str) -> None:
     assert DbtResult(False, 1, failures, "").lost_connection
     others = (*failures, NodeFailure("dim_users", "error", "canceling statement due to lock timeout", None, ""))
     assert not DbtResult(False, 2, others, "").lost_connection
+
+
+def test_a_hook_of_elementary_may_fail_but_not_hide_that_the_connection_is_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hook = SimpleNamespace(package_name=hooks.PACKAGE, name="elementary-on-run-end-0")
+
+    def failing(message: str) -> Any:
+        def get_hook_sql(*_: Any) -> str:
+            raise DbtDatabaseError(message)
+
+        return hooks._letting_fail(get_hook_sql)
+
+    assert failing("permission denied for table dbt_run_results")(None, None, hook) == ""
+    assert "elementary-on-run-end-0 failed, and the command goes on" in caplog.text
+    with pytest.raises(DbtDatabaseError, match="server closed the connection"):
+        failing("server closed the connection unexpectedly")(None, None, hook)
+    own = SimpleNamespace(package_name="growth", name="growth-on-run-end-0")
+    with pytest.raises(DbtDatabaseError, match="permission denied"):
+        failing("permission denied for table _batches")(None, None, own)
