@@ -6,14 +6,19 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from support.pipeline import Pipeline
 from support.steady import HISTORY, PER_DAY, land, sessions
 
 from growth import dbt, late_loads
 from growth.gate_results import run_gate
+from growth.settings import feeds_folder
 from growth.turns import take_turn
+from ingest import quarantine
+from ingest.contract_files import load_contracts
 from ingest.standstill import standstill
+from ingest.unload import unload
 
 RUN = "run"
 
@@ -80,3 +85,34 @@ def test_no_load_begins_while_models_are_built_and_it_says_that_it_waits(
     assert "sessions/a.csv waits for a run that builds models" in caplog.text
     with standstill(conninfo):
         assert [result.status for result in pipeline.load("sessions")] == ["skipped"], "it waits for nobody"
+
+
+@pytest.mark.parametrize("what", ["unload", "replay"])
+def test_what_else_changes_rows_waits_too(pipeline: Pipeline, caplog: pytest.LogCaptureFixture, what: str) -> None:
+    pipeline.land("sessions", "a.csv", [*sessions(0), "7,no time,true,DIRECT"])
+    pipeline.load("sessions")
+    contract, conninfo = load_contracts(feeds_folder())["sessions"], pipeline.warehouse.conninfo("ingest")
+
+    def change() -> None:
+        if what == "unload":
+            unload(conninfo, contract, "sessions/a.csv", run_id="test")
+        else:
+            quarantine.replay(conninfo, contract, run_id="test")
+
+    with ThreadPoolExecutor(1) as pool, caplog.at_level(logging.WARNING):
+        with standstill(conninfo):
+            changing = pool.submit(change)
+            deadline = time.monotonic() + 60
+            while "sessions/a.csv waits" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert pipeline.query("select count(*) from raw.sessions") == [(PER_DAY,)]
+        changing.result(timeout=60)
+    assert pipeline.query("select count(*) from raw.sessions") == [(0 if what == "unload" else PER_DAY,)]
+
+
+def test_a_standstill_that_was_lost_on_the_way_is_told(pipeline: Pipeline) -> None:
+    conninfo = pipeline.warehouse.conninfo("transform")
+    holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted"
+    with pytest.raises(psycopg.OperationalError), standstill(conninfo):
+        assert pipeline.query(holders) == [(True,)]
