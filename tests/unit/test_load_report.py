@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from growth.load import LOG_SECONDS, ProgressReport, describe_progress
+from pathlib import Path
+
+import pytest
+
+from growth.load import LOG_SECONDS, ProgressReport, describe_progress, warnings
+from growth.settings import feeds_folder
+from ingest.contract_files import load_contracts
 from ingest.results import LoadProgress
 
 
@@ -23,3 +29,17 @@ def test_a_log_has_a_line_a_file_now_and_then() -> None:
     report(progress(LOG_SECONDS, source_file="sessions/b.csv"))
     report.clear()
     assert [line.split(":")[0] for line in said] == ["sessions/a.csv", "sessions/a.csv", "sessions/b.csv"]
+
+
+def test_what_is_passed_over_and_what_the_gates_do_not_know_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = load_contracts(feeds_folder())
+    monkeypatch.setenv("GROWTH_LANDING", str(tmp_path))
+    assert warnings(contracts) == []
+    (tmp_path / "stray.csv").touch()
+    del contracts["sessions"]
+    stray, *stale = warnings(contracts)
+    assert stray.startswith("stray.csv lies in no feed's folder")
+    assert any("_acquisition__sources.yml is not what the contracts say" in warning for warning in stale)
+    assert all("growth sources" in warning for warning in stale)
