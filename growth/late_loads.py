@@ -17,7 +17,7 @@ from growth.settings import Warehouse, feeds_folder
 from ingest.contract_files import load_contracts
 from ingest.standstill import standstill
 
-GATES = ("raw", "staging")
+GATES: tuple[str, ...] = ("raw", "staging")
 SEE = """
 insert into dwh._seen_loads (run_id, load_ids)
 select %s, coalesce(array_agg(load_id), '{}') from raw._loads where status <> 'refused'

@@ -50,14 +50,16 @@ def delivered(people: People, retired: Sequence[str] = ()) -> list[HoldingFile]:
     """
     found = []
     for contract in people.contracts:
-        for folder in (landing_folder() / contract.feed, landing_folder() / ARCHIVE_FOLDER / contract.feed):
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
-            found += [_look(path, contract, people.users) for path in files]
+        found += [_look(path, contract, people.users) for path in _files(contract.feed)]
     for feed in retired:
-        for folder in (landing_folder() / feed, landing_folder() / ARCHIVE_FOLDER / feed):
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
-            found += [HoldingFile(path, is_sure=False) for path in files if _could_hold(path, people.users)]
+        found += [HoldingFile(path, is_sure=False) for path in _files(feed) if _could_hold(path, people.users)]
     return [each for each in found if each is not None]
+
+
+def _files(feed: str) -> list[Path]:
+    """The files of a feed, delivered and archived."""
+    folders = (landing_folder() / feed, landing_folder() / ARCHIVE_FOLDER / feed)
+    return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def write_over(people: People) -> list[Path]:

@@ -43,8 +43,11 @@ def failed_checks(warehouse: Warehouse, run_id: str, task_id: str) -> list[Faile
 
     Gates are in tasks of their own, and in run_dwh, which has two judge once more what came late.
     """
-    layers = late_loads.GATES if task_id == "run_dwh" else [task_id.removeprefix("gate_")]
-    if not task_id.startswith("gate_") and task_id != "run_dwh":
+    if task_id == "run_dwh":
+        layers = late_loads.GATES
+    elif task_id.startswith("gate_"):
+        layers = (task_id.removeprefix("gate_"),)
+    else:
         return []
     try:
         results = gate_results.of_run(warehouse, run_id)
