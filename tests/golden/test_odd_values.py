@@ -56,3 +56,17 @@ def test_a_medium_that_is_called_unattributed_is_not_the_unattributed(pipeline: 
     pipeline.run_domains("acquisition")
     days = "select channel, session_count, registration_count from mart.acquisition_daily order by 1"
     assert pipeline.query(days) == [("(UNATTRIBUTED)", 1, 1), ("UNATTRIBUTED", 0, 1)]
+
+
+def test_a_subscription_that_ends_at_infinity_goes_on_like_one_without_an_end(pipeline: Pipeline) -> None:
+    pipeline.land(
+        "subscriptions",
+        "extract_date=2024-03-31/a.csv",
+        ["a,u,2024-01-10,infinity,10", "b,v,2024-01-10,,10", "c,w,2024-01-10,2024-02-10,10"],
+    )
+    pipeline.land("payments", "a.csv", ["1,u,2024-01-10,10,USD", "2,v,2024-03-31,10,USD"])
+    pipeline.run()
+    counts = "select month_start::text, closing_subscriber_count, closing_mrr_amount from mart.mrr_movements order by 1"
+    assert pipeline.query(counts) == [("2024-01-01", 3, 30), ("2024-02-01", 2, 20), ("2024-03-01", 2, 20)]
+    ends = "select user_id, end_date::text from dwh.dim_subscriptions_by_check where is_current order by 1"
+    assert pipeline.query(ends) == [("u", "infinity"), ("v", None), ("w", "2024-02-10")]
