@@ -122,22 +122,7 @@
     Whether an instant lies on one of those days, as ranges of literals: they reach raw's index on the event time below
     a deduplication, which a subquery does not, nor a filter on the day.
 #}
-{% macro on_changed_days(instant, feeds) %}
-    {%- set ranges = [] -%}
-    {%- for day in pending_days(feeds) -%}
-        {%- set follows = ranges and ranges[-1][1].toordinal() + 1 == day.toordinal() -%}
-        {%- do ranges.append([ranges.pop()[0] if follows else day, day]) -%}
-    {%- endfor -%}
-    (
-    {%- for range in ranges -%}
-        ({{ instant }} >= timestamptz '{{ range[0] }} 00:00:00+00'
-        and {{ instant }} < timestamptz '{{ range[1] }} 00:00:00+00' + interval '1 day')
-        {{- ' or ' if not loop.last }}
-    {%- else -%}
-        false
-    {%- endfor -%}
-    )
-{%- endmacro %}
+{% macro on_changed_days(instant, feeds) %}{{ on_days(instant, pending_days(feeds)) }}{% endmacro %}
 
 {#
     Pre-hook: no model is built while rows that it reads are in files (retention.raw_days). A run brings them back before

@@ -100,19 +100,22 @@ def test_gate_raw_judges_prices_hours_and_payments_of_feeds_that_came(pipeline: 
     pipeline.land("payments", "a.csv", ["1,ann,2024-01-05,9.99,EUR", "2,bob,2024-01-06,-9.99,", '3," ",2024-01-06,1,'])
     pipeline.load()
     result = dbt.check_layer("raw", pipeline.warehouse)
-    assert [failure.name for failure in result.failures] == ["relationships_payments_user_id"]
-    assert result.failures[0].row_count == 3, "without a file of subscribers, too"
+    found = {failure.name: failure.row_count for failure in result.failures}
+    assert found == {"relationships_payments_user_id": 3, "no_blanks_payments": 1}, "without a file of subscribers, too"
     feeds = {"payments", "subscribers"}
     assert {check.name for check in result.checks if not feeds & set(check.name.split("_"))} == set()
 
     pipeline.land("subscribers", "extract_date=2024-01-07/a.csv", [" ann ,DE,2024-01-01,basic", "bob,,,"])
     prices = ("0", "12.5", "-0.01")
-    pipeline.land("subscriptions", "a.csv", [f"{price},ann,2024-01-01,,{price}" for price in prices])
+    blanks = ['4," ",2024-01-01,,5', '" ",bob,2024-01-01,,5']  # in no model, nor is it the MRR of anybody
+    pipeline.land("subscriptions", "a.csv", [*(f"{price},ann,2024-01-01,,{price}" for price in prices), *blanks])
     pipeline.land("viewing_activity", "a.csv", ["ann,2024-01-05,0", "ann,2024-01-06,-1"])
     pipeline.load()
     found = {failure.name: failure.row_count for failure in dbt.check_layer("raw", pipeline.warehouse).failures}
     assert found == {
         "relationships_payments_user_id": 1,  # the blank one; a negative payment is a refund
+        "no_blanks_payments": 1,
+        "no_blanks_subscriptions": 2,
         "within_range_subscriptions_monthly_price": 1,
         "within_range_viewing_activity_hours_watched": 1,
     }

@@ -33,7 +33,7 @@ matches as (
         rules.priority,
         cast(rules.rule_rank as integer) as rule_rank,
         rules.label,
-        cast(rules.window_hours * 3600000000 as bigint) as window_microseconds
+        cast(floor(rules.window_hours * 3600000000) as bigint) as window_microseconds
     from kinds
     inner join rules on rules.is_paid is null or kinds.is_paid = rules.is_paid
     where
