@@ -165,7 +165,7 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
     if required_texts := [name for name in required if types[name] == "text"]:
         tests.append(("no_blanks", rows | {"columns": required_texts}))
     if contract.cadence in DAILY and not contract.has_extract_date:
-        tests += [("no_day_missing", feed), ("volume_holds", rows), ("volume_is_usual", rows)]
+        tests += [("no_day_missing", rows), ("volume_holds", rows), ("volume_is_usual", rows)]
     tests += [
         ("few_duplicates", rows | {"columns": key}),
         ("few_rejects", feed),

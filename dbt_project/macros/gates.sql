@@ -65,8 +65,10 @@
 {% endmacro %}
 
 {#
-    Days of the feed's history, as a subquery of one column, event_date; and those that new loads touched. A day that lay
-    ahead when its file was loaded is none: events_not_in_future stopped it, and the ledger keeps it when it is unloaded.
+    Days of the feed's history, as a subquery of one column, event_date; and those of new loads. Of both only days of loads
+    whose rows are in raw: a day that was unloaded is no history, and one that was unloaded before any model saw it is as if
+    it had never come. A day that lay ahead when its file was loaded is none: events_not_in_future stopped it, and the ledger
+    keeps it when it is unloaded.
 #}
 {% macro history_days(feed) -%}{{ days_of_loads(feed, 'not in') }}{%- endmacro %}
 {% macro fresh_days(feed) -%}{{ days_of_loads(feed, 'in') }}{%- endmacro %}
@@ -75,24 +77,46 @@
     inner join raw._loads as loads on days.load_id = loads.load_id
     where
         days.feed = '{{ feed }}'
+        and {{ rows_are_in_raw('loads') }}
         and days.load_id {{ among }} ({{ load_list(new_loads(feed)) }})
         and days.event_date <= {{ utc_date('loads.finished_at') }} + {{ var('future_days') }}
 {%- endmacro %}
 
+{# Whether the rows that a load brought are in raw: it was neither replaced nor unloaded, and is no removal itself. #}
+{% macro rows_are_in_raw(loads) -%}{{ loads }}.status in ('loaded', 'replayed'){%- endmacro %}
+
 {#
-    Days that only new loads touched, as a subquery: event_date. Only those that were over when the last of their loads
-    began (a day that is still going on has no volume yet), and none of var excepted_days.
+    Days that are judged, as a subquery: event_date. Those of new loads, but for days that history settled: that a load
+    which is in raw brought when they were over. What a file held of a day before its end, as one second after midnight, is
+    no day yet: it is judged with the file that brings the rest; or without, once a day after it came (of the week before
+    that, so that no run reads more). A day that is still going on has no volume yet, and those of var excepted_days are
+    not judged.
 #}
 {% macro new_days(feed) -%}
-    select days.event_date from raw._changed_days as days
-    inner join raw._loads as loads on days.load_id = loads.load_id
-    where
-        days.feed = '{{ feed }}'
-        and days.load_id in ({{ load_list(new_loads(feed)) }})
-        and days.event_date not in ({{ history_days(feed) }})
-        and days.event_date not in ({{ excepted_days(feed) }})
-    group by days.event_date
-    having days.event_date < max({{ utc_date('loads.started_at') }})
+    select event_date
+    from (
+        select
+            days.event_date,
+            days.load_id in ({{ load_list(new_loads(feed)) }}) as is_new,
+            {{ utc_date('loads.started_at') }} as loaded_on
+        from raw._changed_days as days
+        inner join raw._loads as loads on days.load_id = loads.load_id
+        where days.feed = '{{ feed }}' and {{ rows_are_in_raw('loads') }}
+    ) as touched
+    cross join (
+        select max(days.event_date) as newest_date, max({{ utc_date('loads.started_at') }}) as loaded_on
+        from ({{ fresh_days(feed) }}) as days
+        cross join raw._loads as loads
+        where loads.load_id in ({{ load_list(new_loads(feed)) }})
+    ) as fresh
+    where event_date not in ({{ excepted_days(feed) }})
+    group by event_date, fresh.newest_date, fresh.loaded_on
+    having
+        not bool_or(not is_new and event_date < touched.loaded_on)
+        and (
+            bool_or(is_new and event_date < touched.loaded_on)
+            or (event_date between fresh.newest_date - 7 and fresh.newest_date - 1 and event_date < fresh.loaded_on)
+        )
 {%- endmacro %}
 
 {% macro excepted_days(feed) -%}

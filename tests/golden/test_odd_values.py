@@ -70,3 +70,9 @@ def test_a_subscription_that_ends_at_infinity_goes_on_like_one_without_an_end(pi
     assert pipeline.query(counts) == [("2024-01-01", 3, 30), ("2024-02-01", 2, 20), ("2024-03-01", 2, 20)]
     ends = "select user_id, end_date::text from dwh.dim_subscriptions_by_check where is_current order by 1"
     assert pipeline.query(ends) == [("u", "infinity"), ("v", None), ("w", "2024-02-10")]
+
+
+def test_durations_below_zero_are_summed_as_they_are(pipeline: Pipeline) -> None:
+    pipeline.land("app_events", "a.csv", ["e,u,facebook,view,2024-01-05 10:00:00,s,-5,ios,FR"])
+    pipeline.run_domains("engagement")
+    assert pipeline.query("select distinct round(duration_hours * 3600) from mart.usage_daily") == [(-5,)]
