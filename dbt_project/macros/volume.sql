@@ -48,7 +48,7 @@ volumes as (
     group by compared.event_date
     having count(*) >= {{ var('compared_weeks_min') }}
 )
-select * from volumes
+select event_date, row_count, expected_count from volumes
 where
     expected_count >= {{ var('volume_min_rows') }}
     and (row_count < {{ min_rate }} * expected_count or row_count > {{ max_rate }} * expected_count)
