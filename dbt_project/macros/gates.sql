@@ -65,58 +65,70 @@
 {% endmacro %}
 
 {#
-    Days of the feed's history, as a subquery of one column, event_date; and those of new loads. Of both only days of loads
-    whose rows are in raw: a day that was unloaded is no history, and one that was unloaded before any model saw it is as if
-    it had never come. A day that lay ahead when its file was loaded is none: events_not_in_future stopped it, and the ledger
-    keeps it when it is unloaded.
+    Days of the feed's history, as a subquery of one column, event_date; and those of new loads. A day that was unloaded is
+    no history, and one that was unloaded before any model saw it is as if it had never come. A day that lay ahead when its
+    file was loaded is none: events_not_in_future stopped it, and the ledger keeps it when it is unloaded.
 #}
-{% macro history_days(feed) -%}{{ days_of_loads(feed, 'not in') }}{%- endmacro %}
-{% macro fresh_days(feed) -%}{{ days_of_loads(feed, 'in') }}{%- endmacro %}
-{% macro days_of_loads(feed, among) -%}
-    select distinct days.event_date from raw._changed_days as days
+{% macro history_days(feed) -%}{{ days_of_loads(feed, 'not is_new') }}{%- endmacro %}
+{% macro fresh_days(feed) -%}{{ days_of_loads(feed, 'is_new') }}{%- endmacro %}
+{% macro days_of_loads(feed, of_loads) -%}
+    select distinct event_date from ({{ days_by_load(feed) }}) as days
+    where {{ of_loads }} and event_date <= {{ utc_date('finished_at') }} + {{ var('future_days') }}
+{%- endmacro %}
+
+{#
+    Days and loads that gates know of, as a subquery: loads whose rows are in raw, and those of history that new ones
+    replaced. loaded_on is the day on which the load began.
+#}
+{% macro days_by_load(feed) -%}
+    {%- set new = load_list(new_loads(feed)) -%}
+    select
+        days.event_date,
+        days.load_id in ({{ new }}) as is_new,
+        loads.status = 'replaced' as is_replaced,
+        {{ utc_date('loads.started_at') }} as loaded_on,
+        loads.finished_at
+    from raw._changed_days as days
     inner join raw._loads as loads on days.load_id = loads.load_id
     where
         days.feed = '{{ feed }}'
-        and {{ rows_are_in_raw('loads') }}
-        and days.load_id {{ among }} ({{ load_list(new_loads(feed)) }})
-        and days.event_date <= {{ utc_date('loads.finished_at') }} + {{ var('future_days') }}
+        and (
+            loads.status in ('loaded', 'replayed')
+            or (loads.status = 'replaced' and loads.removed_by in ({{ new }}) and loads.load_id not in ({{ new }}))
+        )
 {%- endmacro %}
 
-{# Whether the rows that a load brought are in raw: it was neither replaced nor unloaded, and is no removal itself. #}
-{% macro rows_are_in_raw(loads) -%}{{ loads }}.status in ('loaded', 'replayed'){%- endmacro %}
-
 {#
-    Days that are judged, as a subquery: event_date. Those of new loads, but for days that history settled: that a load
-    which is in raw brought when they were over. What a file held of a day before its end, as one second after midnight, is
-    no day yet: it is judged with the file that brings the rest; or without, once a day after it came (of the week before
+    Days that are judged as new ones, as a subquery: event_date. Those of new loads, but for days that history settled:
+    that a load of it brought when they were over. What a file held of a day before its end, as one second after midnight,
+    is no day yet: it is judged with the file that brings the rest; or without, once a day after it came (of the week before
     that, so that no run reads more). A day that is still going on has no volume yet, and those of var excepted_days are
     not judged.
 #}
 {% macro new_days(feed) -%}
-    select event_date
-    from (
-        select
-            days.event_date,
-            days.load_id in ({{ load_list(new_loads(feed)) }}) as is_new,
-            {{ utc_date('loads.started_at') }} as loaded_on
-        from raw._changed_days as days
-        inner join raw._loads as loads on days.load_id = loads.load_id
-        where days.feed = '{{ feed }}' and {{ rows_are_in_raw('loads') }}
-    ) as touched
+    select days.event_date from ({{ days_by_load(feed) }}) as days
     cross join (
-        select max(days.event_date) as newest_date, max({{ utc_date('loads.started_at') }}) as loaded_on
-        from ({{ fresh_days(feed) }}) as days
-        cross join raw._loads as loads
-        where loads.load_id in ({{ load_list(new_loads(feed)) }})
+        select max(event_date) as newest_date, max(loaded_on) as loaded_on
+        from ({{ days_by_load(feed) }}) as new_ones
+        where is_new and event_date <= {{ utc_date('finished_at') }} + {{ var('future_days') }}
     ) as fresh
-    where event_date not in ({{ excepted_days(feed) }})
-    group by event_date, fresh.newest_date, fresh.loaded_on
+    where days.event_date not in ({{ excepted_days(feed) }})
+    group by days.event_date, fresh.newest_date, fresh.loaded_on
     having
-        not bool_or(not is_new and event_date < touched.loaded_on)
+        not bool_or(not days.is_new and days.event_date < days.loaded_on)
         and (
-            bool_or(is_new and event_date < touched.loaded_on)
-            or (event_date between fresh.newest_date - 7 and fresh.newest_date - 1 and event_date < fresh.loaded_on)
+            bool_or(days.is_new and days.event_date < days.loaded_on)
+            or (
+                days.event_date between fresh.newest_date - 7 and fresh.newest_date - 1
+                and days.event_date < fresh.loaded_on
+            )
         )
+{%- endmacro %}
+
+{# Days of history whose rows a new load replaced, as a subquery: event_date. #}
+{% macro replaced_days(feed) -%}
+    select distinct event_date from ({{ days_by_load(feed) }}) as days
+    where is_replaced and event_date < loaded_on and event_date not in ({{ excepted_days(feed) }})
 {%- endmacro %}
 
 {% macro excepted_days(feed) -%}
@@ -138,21 +150,30 @@
     where cold.feed in ('{{ feeds | join("', '") }}') and cold.aged_at is not null
 {%- endmacro %}
 
-{# New days of a feed, each with the same weekdays of the weeks before it that history has: a list of pairs of dates. #}
-{% macro days_to_compare(feed) %}
+{#
+    New days of a feed, each with the same weekdays of the weeks before it that history has: a list of pairs of dates. Also
+    replaced ones, where these are asked for; the third value of a pair says whether it is one.
+#}
+{% macro days_to_compare(feed, with_replaced=false) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
     {%- set query -%}
         with history as ({{ history_days(feed) }}),
-        fresh as ({{ new_days(feed) }})
-        select fresh.event_date, history.event_date
-        from fresh
+        judged as (
+            select event_date, false as is_replaced from ({{ new_days(feed) }}) as new_ones
+            {%- if with_replaced %}
+            union all
+            select event_date, true as is_replaced from ({{ replaced_days(feed) }}) as replaced_ones
+            {%- endif %}
+        )
+        select judged.event_date, history.event_date, judged.is_replaced
+        from judged
         inner join history
             on
-                mod(fresh.event_date - history.event_date, 7) = 0
-                and fresh.event_date - history.event_date between 7 and 7 * {{ var('compared_weeks') }}
+                mod(judged.event_date - history.event_date, 7) = 0
+                and judged.event_date - history.event_date between 7 and 7 * {{ var('compared_weeks') }}
         where
             (
-                select count(*) from history as earlier where earlier.event_date < fresh.event_date
+                select count(*) from history as earlier where earlier.event_date < judged.event_date
             ) >= {{ var('history_min_days') }}
             and history.event_date not in ({{ cold_days([feed]) }})
         order by 1, 2

@@ -18,9 +18,10 @@ FEW = PER_DAY // 4
 
 
 def failures(pipeline: Pipeline) -> set[str]:
-    """Names of the tests of gate_raw that stop a run."""
+    """Names of the tests of gate_raw that stop a run; days that came before are no late ones."""
     result = dbt.check_layer("raw", pipeline.warehouse)
     assert [failure for failure in result.failures if failure.status == "error"] == []
+    assert "few_late_days_sessions" not in {failure.name for failure in result.failures}
     return {failure.name for failure in result.failures if failure.status == "fail"}
 
 
@@ -84,6 +85,17 @@ def test_a_day_that_is_replaced_is_judged_unless_it_has_about_as_many_rows_as_be
     assert failures(steady) == set()
     land(steady, "61.csv", {HISTORY + 2: PER_DAY})
     assert failures(steady) == {"volume_holds_sessions"}, "the day that the file no longer has"
+
+
+def test_the_new_day_of_a_file_that_is_written_anew_with_all_days_is_judged(steady: Pipeline) -> None:
+    days = dict.fromkeys(range(HISTORY), PER_DAY)
+    land(steady, "history.csv", days | {HISTORY: PER_DAY})
+    assert failures(steady) == set()
+    let_models_see(steady)
+    land(steady, "history.csv", days | {HISTORY: PER_DAY, HISTORY + 2: PER_DAY})
+    assert failures(steady) == {"no_day_missing_sessions"}
+    land(steady, "history.csv", days | {HISTORY: PER_DAY, HISTORY + 1: FEW, HISTORY + 2: PER_DAY})
+    assert failures(steady) == {"volume_holds_sessions"}
 
 
 def test_a_day_that_was_published_and_unloaded_is_missed_and_judged_when_it_comes_again(steady: Pipeline) -> None:
