@@ -251,7 +251,8 @@ KINDS = {
     "shares_sum_to_one": ("('x', 0.3), ('x', 0.7), ('y', 0.5)", "k, a", "column_name='a', group_by=['k']", 1),
     "few_without_match": ("(1), (2), (3)", "a", "column_name='a', to='staging.kind_not_null', field='a'", 1),
     "no_new_category": (
-        "('A', date '2024-01-01', date '2024-05-01'), ('B', '2024-03-01', '2024-03-01'), ('C', '2024-04-30', '2024-05-01')",
+        "('A', date '2024-01-01', date '2024-05-01'), ('B', '2024-03-01', '2024-03-01'),"
+        " ('C', '2024-04-30', '2024-05-01')",
         *("a, first_date, last_date", "column_name='a', first_seen='first_date', last_seen='last_date'", 1),
     ),
     "not_null": ("(1, 1), (2, null), (null, 3)", "a, b", "columns=['a', 'b']", 2),
