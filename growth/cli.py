@@ -113,13 +113,13 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     params = {"full_refresh": full_refresh, "feeds": feeds, "domains": domains}
     code = run_dag(growth_home(), warehouse, params, log_path)
     if code == 0:
-        from growth.status import delivered_files, last_publication, silent_domains
+        from growth.status import delivered_files, last_publication, silent_domains, warned
 
         if not delivered_files(warehouse):
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
         elif silent := silent_domains(warehouse):
             say(f"No data of {', '.join(silent)}.")
-        say(last_publication(warehouse))
+        say("\n".join([last_publication(warehouse), *warned(warehouse)]))
         if not packages.elementary_version():
             say(packages.ABSENT)
     sys.exit(code)
@@ -236,7 +236,7 @@ def sample(
 
 @cli.command()
 def status() -> None:
-    """Show what was loaded, refused and published."""
+    """Show what was loaded, refused and published, and which checks warned."""
     from growth.status import report
 
     for line in report(connect()):

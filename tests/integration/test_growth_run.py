@@ -98,11 +98,13 @@ def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
 
 
 def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: Path) -> None:
-    land(project, "conversions", "a.csv", CONVERSIONS)
+    land(project, "conversions", "a.csv", CONVERSIONS + 2 * CONVERSIONS.splitlines(keepends=True)[1])
     land(project, "sessions", "a.csv", SESSIONS)
     growth("load", "--feeds", "sessions")
     done = growth("run", "--feeds", "conversions")
-    assert "Published" in done.stderr
+    [warned] = re.findall(r"^Published .*\n(Warned, worth a look: .*)$", done.stderr, re.MULTILINE)
+    assert "few_duplicates_conversions (1 row)" in warned
+    assert warned in growth("status").stdout
     assert "load_feed[sessions]" not in done.stderr
     assert "No data of engagement, subscription." in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
