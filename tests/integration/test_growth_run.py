@@ -173,7 +173,7 @@ def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, proje
     assert "REFUSED" not in growth("status").stdout
 
 
-def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
+def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(growth: Growth, project: Path) -> None:
     names = ["nobody_has_a_long_number", "nobody_has_a_long_number_either"]
     tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
     # the first by name ends last: what is said of them must not depend on that
@@ -193,8 +193,20 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
-    assert "nobody_has_a_long_number" in done.stderr
-    assert "gate_staging: failed" in done.stderr
+    told = done.stderr.splitlines()
+    begin = next(number for number, line in enumerate(told) if line.startswith("  gate_staging: failed"))
+    shown = []
+    for name in names:
+        shown += [f"{name} (1 row):", "    registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
+        shown.append(f'    growth psql --admin -- -c "select * from dq_failures.{name}"')
+    assert [line.removeprefix("      ") for line in told[begin + 1 : begin + 9]] == [
+        f"gate staging failed: {names[0]} (1 row), {names[1]} (1 row).",
+        *shown,
+        "docs/runbooks/gate_failed.md says what to do.",
+    ]
+    assert told[begin + 9].startswith("  "), "nothing is said twice"
+    assert not told[begin + 9].startswith("   ")
+    assert "length(user_id)" not in done.stderr, "the SQL is for the log"
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     log = next(line.split("log: ", 1)[1] for line in done.stderr.splitlines() if "log: " in line)
     text = Path(log.strip()).read_text()
