@@ -28,7 +28,7 @@ def failed(warehouse: Warehouse, gate: str, result: DbtResult) -> str:
         # masked rows often look alike
         lines += [f"    {row}" for row in dict.fromkeys(first_examples(warehouse, failure.kept_in, contracts))]
         if failure.kept_in:
-            lines.append(f'    growth psql --admin -- -c "select * from {failure.kept_in}"')
+            lines.append(f'    growth psql --admin -- -c "select * from {failure.kept_in}"')  # noqa: S608 (for a console)
     if len(failures) > CHECKS_SHOWN:
         lines.append(f"and {len(failures) - CHECKS_SHOWN} more")
     return "\n".join([*lines, "docs/runbooks/gate_failed.md says what to do."])

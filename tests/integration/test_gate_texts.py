@@ -32,7 +32,8 @@ def test_a_failed_gate_names_every_check_and_shows_rows_of_the_first(pipeline: P
     many = replace(result, failures=(broken,) * (gate_texts.CHECKS_SHOWN + 2))
     lines = gate_texts.failed(pipeline.warehouse, "raw", many).splitlines()
     assert lines[0].count("events_not_in_future_sessions") == gate_texts.CHECKS_SHOWN + 2
-    assert lines[1:4] == ["events_not_in_future_sessions could not run:", "    Database Error in test x", "    relation y"]
+    assert lines[1] == "events_not_in_future_sessions could not run:"
+    assert lines[2:4] == ["    Database Error in test x", "    relation y"]
     assert lines[-2:] == ["and 2 more", "docs/runbooks/gate_failed.md says what to do."]
 
     nothing = dbt.DbtResult(succeeded=False, node_count=0, failures=(), error="no such column")
