@@ -239,6 +239,9 @@ def test_what_a_gate_found_is_told_until_it_passes(pipeline: Pipeline, hook: Hoo
     assert quality.tell_warnings(pipeline.warehouse, "next morning") == []
     assert status.warned(pipeline.warehouse) == []
     assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("drop table mart.gate_results")
+    assert status.warned(pipeline.warehouse) == [], "a warehouse of an older release has none"
 
 
 def test_a_run_is_asked_about_once(pipeline: Pipeline) -> None:
