@@ -73,7 +73,7 @@ def _follow(conn: psycopg.Connection, stack: AirflowStack, dag_id: str, run_id: 
                 continue
             _say(f"  {label}: {STATE_WORDS.get(state, state)}, {float(seconds or 0):.1f} s")
             if state == "failed":
-                for line in _errors(stack.home, dag_id, run_id, task, index, attempt):
+                for line in errors(stack.home, dag_id, run_id, task, index, attempt):
                     _say(f"      {line}")
         if run[0] in ("success", "failed"):
             return str(run[0])
@@ -87,7 +87,7 @@ def _follow(conn: psycopg.Connection, stack: AirflowStack, dag_id: str, run_id: 
         time.sleep(POLL_SECONDS)
 
 
-def _errors(home: Path, dag_id: str, run_id: str, task: str, index: int, attempt: int) -> list[str]:
+def errors(home: Path, dag_id: str, run_id: str, task: str, index: int, attempt: int) -> list[str]:
     """What a failed task's log says at level error, and where the log is."""
     parts = [f"dag_id={dag_id}", f"run_id={run_id}", f"task_id={task}", *([f"map_index={index}"] if index >= 0 else [])]
     path = (home / "logs" / "airflow").joinpath(*parts, f"attempt={attempt}.log")
@@ -96,11 +96,18 @@ def _errors(home: Path, dag_id: str, run_id: str, task: str, index: int, attempt
         for line in path.read_text(errors="replace").splitlines():
             record = json.loads(line) if line.startswith("{") else {}
             if record.get("level") in ("error", "critical"):
-                details = [f"{each.get('exc_value')}" for each in record.get("error_detail") or []]
-                texts += details or str(record.get("event", "")).splitlines()
+                details = [line for each in record.get("error_detail") or [] for line in _lines(each.get("exc_value"))]
+                if details:  # of an exception, what was said before or is wrapped by another one is said once
+                    texts += [line for line in dict.fromkeys(details) if line not in texts]
+                else:
+                    texts += _lines(record.get("event", ""))
     except (OSError, ValueError):
         texts = []
-    return [*dict.fromkeys(texts), f"log: {path}"]
+    return [*texts, f"log: {path}"]
+
+
+def _lines(text: object) -> list[str]:
+    return str(text).splitlines()
 
 
 def _say(text: str) -> None:

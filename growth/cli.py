@@ -113,13 +113,13 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     params = {"full_refresh": full_refresh, "feeds": feeds, "domains": domains}
     code = run_dag(growth_home(), warehouse, params, log_path)
     if code == 0:
-        from growth.status import delivered_files, last_publication, silent_domains
+        from growth.status import delivered_files, last_publication, silent_domains, warned
 
         if not delivered_files(warehouse):
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
         elif silent := silent_domains(warehouse):
             say(f"No data of {', '.join(silent)}.")
-        say(last_publication(warehouse))
+        say("\n".join([last_publication(warehouse), *warned(warehouse)]))
         if not packages.elementary_version():
             say(packages.ABSENT)
     sys.exit(code)
@@ -130,10 +130,11 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
 @click.option("--force", is_flag=True, help="Also where columns were removed or retyped (docs/runbooks).")
 def publish(roll_back: bool, force: bool) -> None:
     """Publish the candidates that are built, if they pass every gate; or take the last publication back."""
-    from growth import dbt
+    from growth import dbt, gate_texts
     from growth.gate_results import run_gate
     from growth.publish import publish as publish_marts
     from growth.rollback import rollback
+    from growth.status import warned
     from growth.turns import no_run_beside
 
     warehouse = prepared()
@@ -148,14 +149,14 @@ def publish(roll_back: bool, force: bool) -> None:
     with no_run_beside(warehouse):  # it would build candidates that no gate has judged
         for layer in ("raw", *dbt.LAYERS):
             result = run_gate(layer, warehouse, run_id)
-            for failure in result.failures:
-                say(dbt.describe(failure))
             if not result.succeeded:
-                say(f"Nothing was published: gate {layer} failed. {result.error}".strip())
+                say(f"{gate_texts.failed(warehouse, layer, result)}\nNothing was published: gate {layer} failed.")
                 sys.exit(1)
         publication = publish_marts(warehouse, run_id, dbt.mart_names(), force=force)
     for mart, count in publication.row_counts.items():
         say(f"mart.{mart}: {count:,} rows, {publication.changed_counts[mart]:,} changed")
+    for line in warned(warehouse):
+        say(line)
 
 
 @cli.command()
@@ -164,7 +165,7 @@ def rebuild_history() -> None:
 
     Every run keeps them right; this is for an edit of their models. The next run brings the marts in line.
     """
-    from growth import dbt
+    from growth import dbt, gate_texts
     from growth.gate_results import run_gate
     from growth.turns import no_run_beside
     from ingest.standstill import standstill
@@ -174,7 +175,7 @@ def rebuild_history() -> None:
     with no_run_beside(warehouse), standstill(warehouse.conninfo("transform")):
         result = run_gate("raw", warehouse, run_id)  # what is built from is judged first, as in a run
         if not result.succeeded:
-            say("\n".join([*map(dbt.describe, result.failures), "Nothing was rebuilt: gate raw failed."]))
+            say(f"{gate_texts.failed(warehouse, 'raw', result)}\nNothing was rebuilt: gate raw failed.")
             sys.exit(1)
         result = dbt.rebuild_history(warehouse)
     if not result.succeeded:
@@ -236,11 +237,10 @@ def sample(
 
 @cli.command()
 def status() -> None:
-    """Show what was loaded, refused and published."""
+    """Show what was loaded, refused and published, and which checks warned."""
     from growth.status import report
 
-    for line in report(connect()):
-        click.echo(line)
+    click.echo("\n".join(report(connect())))
 
 
 @cli.command()

@@ -89,7 +89,8 @@ class DbtResult:
     @property
     def reason(self) -> str:
         """Why it failed, in a line: the models or tests that did, or dbt's error; and what to do about a full disk."""
-        reason = ", ".join(failure.name for failure in self.failures if failure.status != "warn") or self.error
+        failed = [failure for failure in self.failures if failure.status != "warn"]
+        reason = ", ".join(with_rows(failure.name, failure.row_count) for failure in failed) or self.error
         if any(DISK_FULL in failure.message for failure in self.failures) or DISK_FULL in self.error:
             reason += ". The warehouse's disk is full: make room, then run again (docs/runbooks/disk_full.md)"
         return reason
@@ -283,6 +284,11 @@ def mart_names(domains: Sequence[str] = ()) -> list[str]:
         and "mart" in node["tags"]
         and (not domains or set(domains) & set(node["tags"]))
     )
+
+
+def with_rows(name: str, row_count: int | None) -> str:
+    """A model's or check's name with its number of failing rows, where it has one."""
+    return name if row_count is None else f"{name} ({row_count:,} row{'s' * (row_count != 1)})"
 
 
 def describe(failure: NodeFailure) -> str:

@@ -29,6 +29,21 @@ select run_id, gate, check_name, kind, tag, severity, status, failing_row_count,
 from mart.gate_results where run_id = %s order by gate, check_name
 """
 
+FRESHNESS = "freshness"  # stands for a gate; of data_quality, by the clock
+WARNED = """
+select run_id, gate, check_name, kind, tag, severity, status, failing_row_count, coalesce(kept_in, '') as kept_in
+from mart.gate_results as results
+where
+    status = 'warn' and gate <> %s
+    and run_id = (
+        select run_id from mart.gate_results as latest
+        where latest.gate = results.gate
+        order by checked_at desc
+        limit 1
+    )
+order by gate, check_name
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
@@ -89,3 +104,14 @@ def of_run(warehouse: Warehouse, run_id: str) -> list[GateResult]:
         conn.cursor(row_factory=class_row(GateResult)) as cursor,
     ):
         return cursor.execute(SELECT, [run_id]).fetchall()
+
+
+def warned(warehouse: Warehouse) -> list[GateResult]:
+    """The checks that warned when their gate was last run, by gate and name; late feeds are none of them."""
+    with (
+        psycopg.connect(warehouse.conninfo("transform")) as conn,
+        conn.cursor(row_factory=class_row(GateResult)) as cursor,
+    ):
+        if conn.execute("select to_regclass('mart.gate_results')").fetchone() == (None,):  # of an older release
+            return []
+        return cursor.execute(WARNED, [FRESHNESS]).fetchall()

@@ -1,4 +1,4 @@
-"""What was loaded, refused and published, as text."""
+"""What was loaded, refused and published, and which checks warned, as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from growth import old_rows, packages, table
+from growth import gate_results, old_rows, packages, table
+from growth.dbt import with_rows
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder
 from ingest.contract_files import load_contracts
 from ingest.landing import ARCHIVE_FOLDER
@@ -33,6 +34,7 @@ from pg_class inner join pg_namespace on relnamespace = pg_namespace.oid
 where nspname = 'raw' and relkind = 'r' and (relname = any(%(tables)s) or relname ~ %(parts)s)
 """
 REFUSED_SHOWN = 10
+WARNED_SHOWN = 10
 # a file that was corrected and loaded since is no news
 REFUSED = """
 select source_file, error from raw._loads as loads
@@ -48,7 +50,7 @@ select published_at, as_of_date, row_counts from mart.publications order by publ
 
 
 def report(warehouse: Warehouse) -> list[str]:
-    """Lines about every feed, refused files and the last publication."""
+    """Lines about every feed, refused files, the last publication and what warned."""
     version = packages.elementary_version()
     about_elementary = f"Elementary {version} is in use." if version else packages.ABSENT
     with psycopg.connect(warehouse.conninfo()) as conn:
@@ -68,7 +70,7 @@ def report(warehouse: Warehouse) -> list[str]:
     if len(refused) > REFUSED_SHOWN:
         refused[REFUSED_SHOWN:] = [f"... and {len(refused) - REFUSED_SHOWN} more refused files"]
     feeds = table.render(HEADERS, rows).splitlines()
-    return [*feeds, *refused, *unfinished, last_publication(warehouse), about_elementary]
+    return [*feeds, *refused, *unfinished, last_publication(warehouse), *warned(warehouse), about_elementary]
 
 
 def _begun_erasures(conn: psycopg.Connection) -> list[str]:
@@ -141,3 +143,13 @@ def last_publication(warehouse: Warehouse) -> str:
     published_at, as_of_date, row_counts = row
     counts = ", ".join(f"{mart} {count:,}" for mart, count in row_counts.items())
     return f"Published {published_at:%Y-%m-%d %H:%M} UTC, data up to {as_of_date or '(none)'}. Rows: {counts}."
+
+
+def warned(warehouse: Warehouse) -> list[str]:
+    """One line about the checks that warned in the newest run; none where none did."""
+    found = [with_rows(each.check_name, each.failing_row_count) for each in gate_results.warned(warehouse)]
+    if not found:
+        return []
+    more = f" and {len(found) - WARNED_SHOWN} more" if len(found) > WARNED_SHOWN else ""
+    names = ", ".join(found[:WARNED_SHOWN]) + more
+    return [f"Warned, worth a look: {names}. docs/runbooks/data_quality.md says what to do."]

@@ -283,13 +283,18 @@ def _prepare_elementary() -> None:
 
 def _report(command: str, result: Any) -> None:
     """Log what dbt called a command, such as gate_raw or run_dwh, its failures and warnings; raise when it failed."""
-    from growth import dbt, invocations
+    from growth import dbt, gate_texts, invocations
 
-    what = command.replace("gate_", "gate ").replace("run_", "layer ")
+    is_gate, layer = command.startswith("gate_"), command.partition("_")[2]
+    what = f"{'gate' if is_gate else 'layer'} {layer}"
     log.info(invocations.describe(get_current_context()["run_id"], command, result))
+    # with the SQL of checks, which is for this log: errors are also what `growth run` prints
+    failed_at = logging.INFO if is_gate else logging.ERROR
     for failure in result.failures:
-        log.log(logging.WARNING if failure.status == "warn" else logging.ERROR, dbt.describe(failure))
+        log.log(logging.WARNING if failure.status == "warn" else failed_at, dbt.describe(failure))
     if result.lost_connection:
         raise ConnectionLost(f"{what}: the warehouse could not be reached.")
     if not result.succeeded:
+        if is_gate:
+            log.error(gate_texts.failed(warehouse(), layer, result))
         raise AirflowFailException(f"{what} failed: {result.reason}.")

@@ -15,6 +15,7 @@ from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
 from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
+from growth.gate_results import FRESHNESS, GateResult
 from growth.old_rows import AGEING
 from growth.settings import Warehouse, feeds_folder
 from ingest.contract_files import load_contracts
@@ -22,20 +23,6 @@ from ingest.errors import WarehouseUnreachable
 
 DAG_ID = "data_quality"
 WARNINGS, LATE_FEEDS = f"{DAG_ID}.warnings", f"{DAG_ID}.freshness"
-FRESHNESS = "freshness"  # stands for a gate in mart.gate_results
-WARNED = """
-select check_name, gate, failing_row_count, coalesce(kept_in, '')
-from mart.gate_results as results
-where
-    status = 'warn' and gate <> %s
-    and run_id = (
-        select run_id from mart.gate_results as latest
-        where latest.gate = results.gate
-        order by checked_at desc
-        limit 1
-    )
-order by gate, check_name
-"""
 
 
 def failed_checks(warehouse: Warehouse, run_id: str, task_id: str) -> list[FailedCheck]:
@@ -54,7 +41,7 @@ def failed_checks(warehouse: Warehouse, run_id: str, task_id: str) -> list[Faile
     except psycopg.Error:
         return []
     failed = [each for each in results if each.gate in layers and each.status in ("fail", "error")]
-    return _checks(warehouse, [(each.check_name, each.gate, each.failing_row_count, each.kept_in) for each in failed])
+    return _checks(warehouse, _found(failed))
 
 
 def tell_warnings(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
@@ -63,8 +50,7 @@ def tell_warnings(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
     Returns:
         All of them, told before or not.
     """
-    with psycopg.connect(warehouse.conninfo("transform")) as conn:
-        checks = _checks(warehouse, conn.execute(WARNED, [FRESHNESS]).fetchall())
+    checks = _checks(warehouse, _found(gate_results.warned(warehouse)))
     _tell(warehouse, checks_warned("warning", WARNINGS, "checks warned", checks, DAG_ID, run_id))
     return checks
 
@@ -89,6 +75,10 @@ def tell_late_feeds(warehouse: Warehouse, run_id: str) -> list[FailedCheck]:
     checks = _checks(warehouse, late)
     _tell(warehouse, checks_warned("late", LATE_FEEDS, "feeds are late", checks, DAG_ID, run_id))
     return checks
+
+
+def _found(results: Iterable[GateResult]) -> list[tuple[str, str, int | None, str]]:
+    return [(each.check_name, each.gate, each.failing_row_count, each.kept_in) for each in results]
 
 
 def _checks(warehouse: Warehouse, found: Iterable[tuple[str, str, int | None, str]]) -> list[FailedCheck]:

@@ -12,7 +12,7 @@ import pytest
 from support.pipeline import Pipeline
 from support.receivers import Hook, mail_server
 
-from growth import gate_results
+from growth import gate_results, status
 from growth.alerts import ledger, quality
 from growth.alerts.causes import TaskFailure, checks_warned, task_failed
 from growth.alerts.channels import Channel, deliver
@@ -228,13 +228,20 @@ def test_what_a_gate_found_is_told_until_it_passes(pipeline: Pipeline, hook: Hoo
     assert quality.tell_warnings(pipeline.warehouse, "morning") == [warned]
     assert quality.tell_warnings(pipeline.warehouse, "evening") == [warned]
     assert [(sent["kind"], sent["causes"]) for sent in hook.received] == [("warning", ["few_duplicates_conversions"])]
+    line = "Warned, worth a look: few_duplicates_conversions (1 row). docs/runbooks/data_quality.md says what to do."
+    assert status.warned(pipeline.warehouse) == [line], "also for those who get no alerts"
+    assert line in status.report(pipeline.warehouse)
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:  # what the next run finds
         conn.execute(
             "insert into mart.gate_results (run_id, gate, check_name, kind, tag, severity, status, duration_seconds)"
             " values ('two', 'raw', 'few_duplicates_conversions', 'few_duplicates', 'warning', 'warn', 'pass', 0)"
         )
     assert quality.tell_warnings(pipeline.warehouse, "next morning") == []
+    assert status.warned(pipeline.warehouse) == []
     assert pipeline.query("select count(*) from dwh._alerts") == [(0,)]
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("drop table mart.gate_results")
+    assert status.warned(pipeline.warehouse) == [], "a warehouse of an older release has none"
 
 
 def test_a_run_is_asked_about_once(pipeline: Pipeline) -> None:

@@ -62,6 +62,29 @@ def test_a_wrong_file_is_taken_back_and_out_and_the_right_one_published(pipeline
     assert pipeline.query("select session_count from mart.channel_conversion where channel = 'EMAIL'") == [(1,)]
 
 
+def test_a_gate_opens_once_what_its_runbook_says_was_done(pipeline: Pipeline, growth: Growth, project: Path) -> None:
+    """Of a company without subscribers; one of its payments has a wrong clock."""
+    right = "p1,1,2024-03-01,9.99,USD"
+    pipeline.land("payments", "a.csv", [right, "p2,1,2199-03-01,5,USD"])
+    growth("load", "--feeds", "payments")
+    text = growth("rebuild-history", fails=True).stderr
+    expected = ["events_not_in_future_payments (1 row)", "relationships_payments_user_id (2 rows)"]
+    assert f"gate raw failed: {', '.join(expected)}." in text
+    assert "docs/runbooks/gate_failed.md says what to do." in text
+
+    pipeline.land("payments", "a.csv", [right])
+    contract = project / "ingest" / "feeds" / "subscription" / "payments.yml"
+    lines = contract.read_text().splitlines(keepends=True)
+    contract.write_text("".join(line for line in lines if not line.strip().startswith("references:")))
+    growth("sources")
+    growth("load", "--feeds", "payments")
+    growth("rebuild-history")
+    growth("dbt", "build", "--target", "prod", "--exclude-resource-type", "test", "unit_test")
+    assert "Warned, worth a look: payments_lie_within_subscriptions (1 row)." in growth("publish").stderr
+    revenue = "select sum(revenue_amount)::text from mart.monthly_revenue where country = 'all' and plan = 'all'"
+    assert pipeline.query(revenue, "analyst") == [("9.99",)]
+
+
 def test_a_late_file_changes_its_day_and_no_other(pipeline: Pipeline) -> None:
     pipeline.land("sessions", "new.csv", [f"{user},2024-03-{user:02} 09:00:00,true,EMAIL" for user in range(1, 29)])
     pipeline.run()

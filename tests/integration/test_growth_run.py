@@ -98,11 +98,13 @@ def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
 
 
 def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: Path) -> None:
-    land(project, "conversions", "a.csv", CONVERSIONS)
+    land(project, "conversions", "a.csv", CONVERSIONS + 2 * CONVERSIONS.splitlines(keepends=True)[1])
     land(project, "sessions", "a.csv", SESSIONS)
     growth("load", "--feeds", "sessions")
     done = growth("run", "--feeds", "conversions")
-    assert "Published" in done.stderr
+    [warned] = re.findall(r"^Published .*\n(Warned, worth a look: .*)$", done.stderr, re.MULTILINE)
+    assert "few_duplicates_conversions (1 row)" in warned
+    assert warned in growth("status").stdout
     assert "load_feed[sessions]" not in done.stderr
     assert "No data of engagement, subscription." in done.stderr
     assert attribution(growth) == {"PAID_SEARCH": "1"}
@@ -171,7 +173,7 @@ def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, proje
     assert "REFUSED" not in growth("status").stdout
 
 
-def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, project: Path) -> None:
+def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(growth: Growth, project: Path) -> None:
     names = ["nobody_has_a_long_number", "nobody_has_a_long_number_either"]
     tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
     # the first by name ends last: what is said of them must not depend on that
@@ -191,8 +193,20 @@ def test_a_failed_gate_names_the_test_the_rows_and_the_sql(growth: Growth, proje
     assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
     assert done.returncode == 1
-    assert "nobody_has_a_long_number" in done.stderr
-    assert "gate_staging: failed" in done.stderr
+    told = done.stderr.splitlines()
+    begin = next(number for number, line in enumerate(told) if line.startswith("  gate_staging: failed"))
+    shown = []
+    for name in names:
+        shown += [f"{name} (1 row):", "    registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
+        shown.append(f'    growth psql --admin -- -c "select * from dq_failures.{name}"')
+    assert [line.removeprefix("      ") for line in told[begin + 1 : begin + 9]] == [
+        f"gate staging failed: {names[0]} (1 row), {names[1]} (1 row).",
+        *shown,
+        "docs/runbooks/gate_failed.md says what to do.",
+    ]
+    assert told[begin + 9].startswith("  "), "nothing is said twice"
+    assert not told[begin + 9].startswith("   ")
+    assert "length(user_id)" not in done.stderr, "the SQL is for the log"
     assert attribution(growth) == {"PAID_SEARCH": "1"}
     log = next(line.split("log: ", 1)[1] for line in done.stderr.splitlines() if "log: " in line)
     text = Path(log.strip()).read_text()

@@ -47,7 +47,7 @@ def test_models_are_built_of_what_came_after_the_gate_once_it_was_judged(steady:
     assert late_loads.late_files(steady.warehouse, RUN, ["engagement"]) == [], "that run builds none of it"
     command, result = late_loads.build_judged(steady.warehouse, RUN, said.append)
     assert (command, result.succeeded) == ("gate_raw", False)
-    assert result.reason == "volume_holds_sessions"
+    assert result.reason == "volume_holds_sessions (1 row)"
     assert said == ["Loaded after gate raw looked, so it and gate staging judge once more: sessions/late.csv"]
     assert newest_session(steady) == before, "nothing was built, not even of what had been judged"
     command, result = late_loads.build_judged(steady.warehouse, RUN, said.append)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,29 @@ def test_contracts_that_are_shown_are_contracts() -> None:
     assert len(feeds) > 1
     for each in feeds:
         Contract.model_validate(each)
+
+
+def test_the_runbook_of_warnings_names_each_of_them() -> None:
+    """`growth run` sends people there."""
+    tests = (ROOT / "dbt_project/tests").rglob("*.sql")
+    warn = {path.stem for path in tests if re.search(r"tags=\['warning'.*severity='warn'", path.read_text())}
+    assert warn >= {"few_duplicates", "viewing_fits_into_days"}
+    runbook = (ROOT / "docs/runbooks/data_quality.md").read_text()
+    assert {name for name in warn if f"`{name}`" not in runbook} == set()
+
+
+def test_the_runbook_of_a_failed_gate_names_every_kind_that_stops_gate_raw() -> None:
+    kinds = set()
+    for path in (ROOT / "dbt_project/models/staging").glob("*/_*__sources.yml"):
+        [tables] = [source["tables"] for source in yaml.safe_load(path.read_text())["sources"]]
+        parts = [part for table in tables for part in (table, *table["columns"])]
+        kinds |= {name for part in parts for test in part.get("data_tests", []) for name in test}
+    generic = ROOT / "dbt_project/tests/generic"
+    critical = {kind for kind in kinds if "tags=['critical']" in (generic / f"{kind}.sql").read_text()}
+    assert critical >= {"relationships", "events_not_in_future", "volume_holds"}
+    runbook = (ROOT / "docs/runbooks/gate_failed.md").read_text()
+    rows = "".join(line.split("|")[1] for line in runbook.splitlines() if line.startswith("| `"))
+    assert {kind for kind in critical if f"`{kind}`" not in rows} == set()
 
 
 def test_enough_is_found_to_be_checked() -> None:
