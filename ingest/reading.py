@@ -11,12 +11,13 @@ import io
 from collections.abc import Iterator
 
 from ingest.contract import Contract
-from ingest.errors import FileRefused
+from ingest.errors import FileRefused, NeedsCare
 from ingest.header import match_header, positional
 from ingest.judge import Spool
 from ingest.plain import plain_records
 from ingest.records import MAX_RECORD_BYTES, RecordCutter, RecordReader, line_end_of
 from ingest.source import Source
+from ingest.years import may_guess_a_year
 
 BLOCK_BYTES = 1 << 20
 # What files begin with that were given the wrong name, or another encoding than the contract says.
@@ -62,8 +63,10 @@ class RecordStream:
         """Whole records in chunks, as they stand in the file.
 
         Raises:
-            NeedsCare: quotes are not where they should be.
+            NeedsCare: quotes are not where they should be, or a date may have a year of two digits.
         """
+        if may_guess_a_year(self._first, self._contract, self.header, self.line_end):
+            raise NeedsCare("a date that may have a year of two digits")
         cutter = RecordCutter(self.csv, self.line_end)
         for block in self._blocks():
             if chunk := cutter.cut(block):

@@ -26,6 +26,10 @@ GOOD = b"7,2024-01-01,true,DIRECT\n"
         (HEADER + GOOD + b"7,2024-01-01,true,a\x00b\n", "  line 3, column medium: nul_byte: a NUL byte"),
         (HEADER + GOOD + b"7,infinity,true,\n", "  line 3, column time_started: out_of_range: an event time must be"),
         (HEADER + b"7,10000-01-01,true,\n", "  line 2, column time_started: out_of_range: an event time must be"),
+        (
+            HEADER + b"7,18/11/26,true,\n",
+            '  line 2, column time_started: two_digit_year: "18/11/26" has no year of four digits, and which number',
+        ),
         (HEADER + GOOD + b"\\.\n" + GOOD, "  line 3, column time_started: missing_column: "),
         (HEADER + b'7,2024-01-01,true,"\n\n"\n' + b"x,2024-01-01,true,\n", "  line 5, column userid: wrong_type: "),
         (b"", "the file is empty (0 bytes)"),
