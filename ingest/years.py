@@ -52,12 +52,11 @@ def guess_of_a_year(contract: Contract) -> tuple[str, str]:
     if contract.csv.date_order != "YMD":
         return (
             r"field ~ '^\s*\d{6}(?!\d)'",
-            f"is read as YYMMDD, not as {contract.csv.date_order}: state the column's format in the contract, such as"
-            " DDMMYY",
+            f"is read as YYMMDD, not as {contract.csv.date_order}: state the column's format in the contract (DDMMYY)",
         )
     return (
         # epoch and infinity have no digit; a year below 1000 may be written with zeros before it
         r"field ~ '\d' and strpos(field, cast(extract(year from cast(field as date)) as text)) = 0",
-        "has no year of four digits, and which number is the year is not guessed at: deliver it in full, or for CSV"
-        " state csv: {date_order: DMY}, {date_order: MDY} or the column's format, such as YY/MM/DD, in the contract",
+        "has no year of four digits: deliver it in full, or for CSV state csv.date_order (DMY, MDY) or the column's"
+        " format (YY/MM/DD) in the contract",
     )

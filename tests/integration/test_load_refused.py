@@ -31,7 +31,7 @@ GOOD = b"7,2024-01-01,true,DIRECT\n"
         (HEADER + b"7,10000-01-01,true,\n", "  line 2, column time_started: out_of_range: an event time must be"),
         (
             HEADER + b"7,18/11/26,true,\n",
-            '  line 2, column time_started: two_digit_year: "18/11/26" has no year of four digits, and which number',
+            '  line 2, column time_started: two_digit_year: "18/11/26" has no year of four digits: deliver it in',
         ),
         (HEADER + GOOD + b"\\.\n" + GOOD, "  line 3, column time_started: missing_column: "),
         (HEADER + b'7,2024-01-01,true,"\n\n"\n' + b"x,2024-01-01,true,\n", "  line 5, column userid: wrong_type: "),
