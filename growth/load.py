@@ -26,17 +26,19 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
         ingest.errors.WarehouseUnreachable: connection lost; the files loaded so far stay.
     """
     contracts = load_contracts(feeds_folder())
-    landing = landing_folder()
+    conninfo, landing = warehouse.conninfo("ingest"), landing_folder()
     results: list[LoadResult] = []
     for feed in feeds:
         progress = ProgressReport(say)
-        loaded = load_feed(warehouse.conninfo("ingest"), contracts[feed], landing, run_id=run_id, progress=progress)
+        loaded = load_feed(
+            conninfo, contracts[feed], landing, run_id=run_id, contracts=contracts.values(), progress=progress
+        )
         progress.clear()
         if not loaded:
             say(f"{feed}: no file in {landing / feed}: nothing to load")
         for result in loaded:
             say(describe(result))
-        for path in delete_old(warehouse.conninfo("ingest"), contracts[feed], landing):
+        for path in delete_old(conninfo, contracts[feed], landing):
             say(f"{path}: deleted from the archive, its time there is over")
         results += loaded
     return results

@@ -7,7 +7,7 @@ alias of it, whatever its case and the white space around it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.contract import Contract, header_key
@@ -69,6 +69,39 @@ def match_header(fields: Sequence[str], contract: Contract) -> Header:
         added=tuple(name for name, column in zip(names, columns, strict=True) if column is None),
         missing=tuple(column.name for column in missing),
     )
+
+
+def check_owner(fields: Sequence[str], header: Header, contract: Contract, contracts: Iterable[Contract]) -> None:
+    """Refuse a file that another feed's contract fits, where this one only does because columns may be missing.
+
+    Args:
+        fields: the file's first record.
+        header: what ``match_header`` made of it.
+        contract: the contract of the feed in whose folder the file lies.
+        contracts: those of all feeds.
+
+    Raises:
+        FileRefused: it has none of the columns that may be null, and others; all of them are known to another feed.
+    """
+    nullable = tuple(column.name for column in contract.columns if column.nullable)
+    if not nullable or not header.added or header.missing != nullable:
+        return
+    feed = contract.feed
+    owners = [other.feed for other in contracts if other.feed != feed and _fits(fields, other)]
+    if owners:
+        raise FileRefused(
+            f"looks like a file of the feed {' or '.join(owners)}: all its columns are that one's, and it has none"
+            f" of {', '.join(nullable)}, which {feed} has; move it to landing/{owners[0]}/. If it really is one of"
+            f" {feed}, drop the columns {', '.join(header.added)} from it, or add them to the contract"
+        )
+
+
+def _fits(fields: Sequence[str], contract: Contract) -> bool:
+    """Whether every field is a column of the contract, and all that it requires are there."""
+    try:
+        return not match_header(fields, contract).added
+    except FileRefused:
+        return False
 
 
 def positional(contract: Contract) -> Header:

@@ -16,6 +16,7 @@ from ingest.contract import EVENT_TIME_TYPES, Column, Contract
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
 from ingest.templates import template_pattern
+from ingest.years import guess_of_a_year
 
 SPOOL_MEMORY_BYTES = 4 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -208,6 +209,9 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
             outside = sql.SQL("({}) and {} <> 'infinity'").format(outside, variable)
             message = f"a {_NOUNS[column.type]} must lie in the years 1 to 9999, or be infinity: without an end"
         checks.append(_refuse_if(outside, "out_of_range", message))
+    if column.type in EVENT_TIME_TYPES and column.format is None:
+        condition, message = guess_of_a_year(contract)
+        checks.append(_refuse_if(condition, "two_digit_year", message, shows_value=True))
     if column.type == "numeric":
         endless = sql.SQL("{0} <= '-Infinity' or {0} >= 'Infinity'").format(variable)
         checks.append(_refuse_if(endless, "out_of_range", "a number must be finite, and NaN is none"))
@@ -224,8 +228,12 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     )
 
 
-def _refuse_if(condition: str | sql.Composable, reason: str, message: str) -> sql.Composed:
+def _refuse_if(
+    condition: str | sql.Composable, reason: str, message: str, *, shows_value: bool = False
+) -> sql.Composed:
+    """``shows_value``: before the message, in the quotes within which logs hide what is personal."""
     test = sql.SQL(condition) if isinstance(condition, str) else condition
-    return sql.SQL("if {} then raise exception using message = {}; end if;").format(
-        test, sql.Literal(f"{reason}: {message}")
+    value = sql.SQL("'\"' || field || '\" '" if shows_value else "''")
+    return sql.SQL("if {} then raise exception using message = {} || {} || {}; end if;").format(
+        test, sql.Literal(f"{reason}: "), value, sql.Literal(message)
     )

@@ -11,10 +11,10 @@ import os
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -52,6 +52,7 @@ def load_feed(
     landing: Path,
     *,
     run_id: str | None,
+    contracts: Collection[Contract] = (),
     workers: int | None = None,
     progress: ProgressCallback | None = None,
     large_file_bytes: int = LARGE_FILE_BYTES,
@@ -63,6 +64,7 @@ def load_feed(
         contract: the feed's contract; ``ensure_raw`` has made its table.
         landing: the landing folder (not the feed's).
         run_id: what the ledger says of who loaded, such as the DAG run.
+        contracts: those of all feeds: a file that lies in the wrong folder is told by them.
         workers: small files to load at once, and streams of a large one; None: as the machine has cores, at most 4.
         progress: called from the loading threads, at most twice a second for a file and once at its end.
         large_file_bytes: files from this size on are streamed over several connections.
@@ -82,7 +84,7 @@ def load_feed(
         ledger.sweep(conn, contract.feed)
         results = [_refuse_unread(conn, contract, *error, run_id) for error in found.errors]
     worker_count = workers or min(4, os.cpu_count() or 1)
-    job = _Job(conninfo, contract, landing, run_id, progress, large_file_bytes, worker_count, threading.Event())
+    job = _Job(conninfo, contract, contracts, landing, run_id, progress, large_file_bytes, worker_count)
     results += _load_all(job, found.deliveries)
     _maintain(conninfo, contract, results)
     return sorted(results, key=lambda result: result.source_file)
@@ -94,12 +96,13 @@ class _Job:
 
     conninfo: str
     contract: Contract
+    contracts: Collection[Contract]
     landing: Path
     run_id: str | None
     progress: ProgressCallback | None
     large_file_bytes: int
     worker_count: int
-    stop: threading.Event
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def is_large(self, size_bytes: int) -> bool:
         return size_bytes >= self.large_file_bytes
@@ -275,7 +278,7 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
         old = None
     load_id = ledger.next_load_id(conn)
     target = Target(contract, load_id, extract_date)
-    stream = RecordStream(source, contract)
+    stream = RecordStream(source, contract, job.contracts)
     attempt.watch.stream = stream
     if job.is_large(source.size_bytes):
         ledger.claim(conn, load_id)

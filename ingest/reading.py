@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ingest.contract import Contract
-from ingest.errors import FileRefused
-from ingest.header import match_header, positional
+from ingest.errors import FileRefused, NeedsCare
+from ingest.header import check_owner, match_header, positional
 from ingest.judge import Spool
 from ingest.plain import plain_records
 from ingest.records import MAX_RECORD_BYTES, RecordCutter, RecordReader, line_end_of
 from ingest.source import Source
+from ingest.years import may_guess_a_year
 
 BLOCK_BYTES = 1 << 20
 # What files begin with that were given the wrong name, or another encoding than the contract says.
@@ -36,12 +37,13 @@ class RecordStream:
     Args:
         source: the file, at its start.
         contract: the feed's contract.
+        contracts: those of all feeds, one of which the file may really be of.
 
     Raises:
-        FileRefused: the file is empty or its header cannot be taken.
+        FileRefused: the file is empty, its header cannot be taken, or is that of another feed.
     """
 
-    def __init__(self, source: Source, contract: Contract) -> None:
+    def __init__(self, source: Source, contract: Contract, contracts: Iterable[Contract]) -> None:
         self._source, self._contract = source, contract
         self.csv = source.csv
         start = source.read_block(BLOCK_BYTES)
@@ -51,6 +53,7 @@ class RecordStream:
             self.field_names, header_bytes = self._read_header(start)
             self.header = match_header(self.field_names, contract)
             self._check_no_records(self.header.added, len(self.field_names))
+            check_owner(self.field_names, self.header, contract, contracts)
         else:
             self.header = positional(contract)
         self._first = start[len(header_bytes) :]
@@ -62,8 +65,10 @@ class RecordStream:
         """Whole records in chunks, as they stand in the file.
 
         Raises:
-            NeedsCare: quotes are not where they should be.
+            NeedsCare: quotes are not where they should be, or a date may have a year of two digits.
         """
+        if may_guess_a_year(self._first, self._contract, self.header, self.line_end):
+            raise NeedsCare("a date that may have a year of two digits")
         cutter = RecordCutter(self.csv, self.line_end)
         for block in self._blocks():
             if chunk := cutter.cut(block):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from growth.load import load
 from ingest.ddl import ensure_raw
 from ingest.errors import RawSchemaMismatchError
 from ingest.load import LARGE_FILE_BYTES
@@ -26,6 +29,10 @@ GOOD = b"7,2024-01-01,true,DIRECT\n"
         (HEADER + GOOD + b"7,2024-01-01,true,a\x00b\n", "  line 3, column medium: nul_byte: a NUL byte"),
         (HEADER + GOOD + b"7,infinity,true,\n", "  line 3, column time_started: out_of_range: an event time must be"),
         (HEADER + b"7,10000-01-01,true,\n", "  line 2, column time_started: out_of_range: an event time must be"),
+        (
+            HEADER + b"7,18/11/26,true,\n",
+            '  line 2, column time_started: two_digit_year: "18/11/26" has no year of four digits: deliver it in',
+        ),
         (HEADER + GOOD + b"\\.\n" + GOOD, "  line 3, column time_started: missing_column: "),
         (HEADER + b'7,2024-01-01,true,"\n\n"\n' + b"x,2024-01-01,true,\n", "  line 5, column userid: wrong_type: "),
         (b"", "the file is empty (0 bytes)"),
@@ -55,6 +62,24 @@ def test_refused_file_leaves_nothing_but_its_reason(bench, large_file_bytes, con
     assert (bad_again.status, bad_again.load_id, good_again.status) == ("refused", bad.load_id, "skipped")
     assert bench.rows(f"{ledger} where status <> 'loaded'") == expected
     assert bench.value("select run_id from raw._loads where status = 'refused'") == "second"
+
+
+@pytest.mark.parametrize("name", ["x.csv", "extract_date=2024-01-01/x.parquet"])
+def test_a_file_of_another_feed_is_refused_whole(pipeline, name):
+    subscription = {"subscription_id": ["1"], "user_id": ["u"], "start_date": ["2024-01-01"], "monthly_price": [9]}
+    for folder in ("subscribers", "subscriptions"):
+        path = pipeline.landing / folder / name
+        path.parent.mkdir(parents=True)
+        if path.suffix == ".parquet":
+            pq.write_table(pa.table(subscription), path)
+        else:
+            path.write_text(f"{','.join(subscription)}\n1,u,2024-01-01,9\n")
+    wrong, right = load(pipeline.prepare().warehouse, ["subscribers", "subscriptions"], "test", print)
+    assert (wrong.status, wrong.loaded_count) == ("refused", 0)
+    assert wrong.error.startswith("looks like a file of the feed subscriptions: ")
+    assert "move it to landing/subscriptions/" in wrong.error
+    assert pipeline.query("select count(*) from raw.subscribers", role="ingest") == [(0,)]
+    assert (right.source_file, right.status) == (f"subscriptions/{name}", "loaded")
 
 
 @SIZES

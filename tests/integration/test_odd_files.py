@@ -187,6 +187,45 @@ BROKEN = [
         csv={"date_order": "DMY"},
     ),
     bare(
+        "years of two digits",
+        b"id,at,note\n1,18/11/26,x\n2,18.11.26 10:00,x\n3,18-Nov-26,x\n4,181126,x\n5,2018-11-26 18:11:26,x\n6,epoch,x\n"
+        b"7,26 Nov 2018 10:00:00.2018+0530,x\n8,0018-11-26,x\n9,20181126T101010,x\n10,2018-12-31 24:00,x\n",
+        *((5, "2018-11-26 18:11:26+00", "x"), (6, "1970-01-01", "x"), (7, "2018-11-26 04:30:00.2018+00", "x")),
+        *((8, "0018-11-26", "x"), (9, "2018-11-26 10:10:10+00", "x"), (10, "2019-01-01", "x")),
+        rejects=[
+            (2, b"1,18/11/26,x", "at", "two_digit_year"),
+            (3, b"2,18.11.26 10:00,x", "at", "two_digit_year"),
+            (4, b"3,18-Nov-26,x", "at", "two_digit_year"),
+            (5, b"4,181126,x", "at", "two_digit_year"),
+        ],
+    ),
+    *(
+        bare(
+            f"a year of two digits in the {kind} file",
+            content,
+            rejects=[(2, record, "at", "two_digit_year")],
+            file_name=file_name,
+            columns=(ID, column("at", "date"), NOTE),
+        )
+        for kind, file_name, content, record in (
+            ("CSV", "a.csv", b"id,at,note\n1,18/11/26,x\n", b"1,18/11/26,x"),
+            ("Parquet", "a.parquet", parquet(id=["1"], at=["18/11/26"], note=["x"]), b"1,18/11/26,x"),
+        )
+    ),
+    bare(
+        "years of two digits where the contract says what comes first",
+        b"id,at,note\n1,18/11/26,x\n2,18-Nov-26 10:00,x\n3,181126,x\n",
+        *((1, "2026-11-18", "x"), (2, "2026-11-18 10:00:00+00", "x")),
+        rejects=[(4, b"3,181126,x", "at", "two_digit_year")],
+        csv={"date_order": "DMY"},
+    ),
+    bare(
+        "years of two digits where the contract says how dates are written",
+        b"id,at,note\n1,18/11/26,x\n2,01/02/03,x\n",
+        *((1, "2018-11-26", "x"), (2, "2001-02-03", "x")),
+        columns=(ID, column("at", "date", format="YY/MM/DD"), NOTE),
+    ),
+    bare(
         "dates in words",
         b"id,at,note\n1,05 Jan 2024,x\n2,5 JAN 2024,x\n3,2024-01-05,x\n4,05 Jan 2024 10:00,x\n5,31 Feb 2024,x\n"
         b'6,05 Jan,x\n7,"",x\n8,05 Jan 2024 B,x\n9,now,x\n10,05 Jan 24,x\n11,0 Jan 2024,x\n',

@@ -6,7 +6,7 @@ import pytest
 
 from ingest.contract import Contract
 from ingest.errors import FileRefused
-from ingest.header import Header, match_header, positional
+from ingest.header import Header, check_owner, match_header, positional
 
 
 def contract(**csv: object) -> Contract:
@@ -143,3 +143,59 @@ def test_long_header_is_cut() -> None:
     lines = refusal(*(f"field_{number}" for number in range(5000))).splitlines()
     assert len(lines) < 20
     assert lines[-1].endswith("… and 4990 more")
+
+
+def feed_of(feed: str, **columns: bool) -> Contract:
+    """A contract of these columns, true where one may be null; the first is required."""
+    described = [
+        {"name": name, "type": "text", "nullable": nullable, "description": name, "aliases": [f"the {name}"]}
+        for name, nullable in columns.items()
+    ]
+    return Contract.model_validate(
+        {
+            **{"feed": feed, "domain": "web", "description": "People.", "delivery": "full_extract"},
+            **{"key": [described[0]["name"]], "cadence": "daily", "columns": described},
+            "freshness": {"warn_after_days": 1, "error_after_days": 2},
+        }
+    )
+
+
+PEOPLE = feed_of("people", person=False, town=True, plan=True)
+ORDERS = feed_of("orders", purchase=False, person=False, paid=True)
+
+
+def check(*fields: str, contract: Contract = PEOPLE, others: tuple[Contract, ...] = (ORDERS,)) -> None:
+    check_owner(fields, match_header(fields, contract), contract, (contract, *others))
+
+
+def test_a_file_of_another_feed_is_refused() -> None:
+    with pytest.raises(FileRefused) as raised:
+        check("The Purchase", "person")
+    assert str(raised.value) == (
+        "looks like a file of the feed orders: all its columns are that one's, and it has none of town, plan, which"
+        " people has; move it to landing/orders/. If it really is one of people, drop the columns The Purchase from it,"
+        " or add them to the contract"
+    )
+    with pytest.raises(FileRefused, match="a file of the feed orders or sales: "):
+        check("purchase", "person", "paid", others=(ORDERS, ORDERS.model_copy(update={"feed": "sales"})))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("person",),  # columns may be missing
+        ("person", "town", "purchase"),  # one of its own is there
+        ("person", "paid"),  # the other feed requires more
+        ("person", "purchase", "colour"),  # and does not know all
+        ("person", "purchase", "the purchase"),
+    ],
+)
+def test_a_file_that_may_be_of_its_feed_is_taken(fields: tuple[str, ...]) -> None:
+    check(*fields)
+
+
+def test_a_file_that_fits_its_own_contract_is_taken_whatever_others_there_are() -> None:
+    check("person", "town", "plan", others=(PEOPLE.model_copy(update={"feed": "persons"}),))
+    check("person", others=(PEOPLE.model_copy(update={"feed": "persons"}), feed_of("names", person=False)))
+    # one that has no column to miss has a required one that says whose file it is
+    check("person", "purchase", contract=feed_of("names", person=False))
