@@ -164,8 +164,11 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
         tests.append(("not_null", rows | {"columns": required}))
     if required_texts := [name for name in required if types[name] == "text"]:
         tests.append(("no_blanks", rows | {"columns": required_texts}))
-    if contract.cadence in DAILY and not contract.has_extract_date:
+    is_daily = contract.cadence in DAILY and not contract.has_extract_date
+    if is_daily:
         tests += [("no_day_missing", feed), ("volume_holds", rows), ("volume_is_usual", rows)]
+    if contract.has_extract_date:
+        tests.append(("extract_holds", rows))
     tests += [
         ("few_duplicates", rows | {"columns": key}),
         ("few_rejects", feed),

@@ -4,11 +4,7 @@
 {%- set days = [] %}
 {%- for pair in pairs %}{% do days.extend([pair[0], pair[1]]) %}{% endfor %}
 with compared as (
-    {%- for pair in pairs %}
-    select date '{{ pair[0] }}' as event_date, date '{{ pair[1] }}' as earlier_date{{ ' union all' if not loop.last }}
-    {%- else %}
-    select cast(null as date) as event_date, cast(null as date) as earlier_date where false
-    {%- endfor %}
+    {{ pairs_compared(pairs) }}
 ),
 counts as (
     select event_date, count(*) as row_count

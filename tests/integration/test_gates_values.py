@@ -1,0 +1,90 @@
+"""Extracts that lost rows are stopped. Good ones pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import psycopg
+from support.pipeline import Pipeline
+from support.steady import PER_DAY, START
+
+from growth import dbt
+
+Day = Callable[[int, int], str]  # what a line says of a number from 0 up, on that day
+
+
+def failing(pipeline: Pipeline, *checks: str, **variables: object) -> dict[str, list[tuple[object, ...]]]:
+    """Those of the checks that fail, all of them critical, each with the rows that it keeps."""
+    command = ["test", "--quiet", "--select", *checks]
+    if variables:  # dbt parses anew for others than before
+        command += ["--vars", json.dumps(variables)]
+    result = dbt.invoke(command, pipeline.warehouse)
+    assert (result.error, {check.name for check in result.checks}) == ("", set(checks))
+    assert {failure.status for failure in result.failures} <= {"fail"}
+    return {
+        failure.name: pipeline.query(f"select * from {failure.kept_in} order by 1, 2") for failure in result.failures
+    }
+
+
+def land(pipeline: Pipeline, feed: str, name: str, days: Iterable[int], line: Day, count: int = PER_DAY) -> None:
+    pipeline.land(feed, name, [line(day, number) for day in days for number in range(count)])
+    pipeline.load(feed)
+
+
+def consume(pipeline: Pipeline) -> None:
+    """What is loaded becomes history, as when models of both domains were built from it."""
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("drop table if exists dwh._consumed_loads")
+        models = "unnest(array['fct_events', 'fct_payments'])"
+        conn.execute(
+            f"create table dwh._consumed_loads as select model, load_id from raw._loads, {models} as model".encode()
+        )
+
+
+def date_of(day: int) -> str:
+    return str((START + timedelta(days=day)).date())
+
+
+def subscription(price: float = 10) -> Day:
+    return lambda _, number: f"s{number},u{number},2024-01-01,,{price + number % 3}"
+
+
+def extract(pipeline: Pipeline, day: int, count: int, line: Day | None = None) -> None:
+    name = f"extract_date={date_of(day)}/a.csv"
+    land(pipeline, "subscriptions", name, [day], line or subscription(), count)
+
+
+def test_an_extract_that_was_cut_or_doubled_is_stopped(pipeline: Pipeline) -> None:
+    check = "extract_holds_subscriptions"
+    extract(pipeline, 0, 100)
+    extract(pipeline, 1, 600)
+    assert failing(pipeline, check) == {}, "a first load, however it grows"
+    consume(pipeline)
+
+    for good in (0, 360, 1800):  # a file with a header and nothing else is no extract
+        extract(pipeline, 2, good)
+        assert failing(pipeline, check) == {}, good
+    for bad in (300, 1801):
+        extract(pipeline, 2, bad)
+        [[day, *counts]] = failing(pipeline, check)[check]
+        assert (str(day), counts) == (date_of(2), [bad, 600])
+    assert failing(pipeline, check, excepted_days={"subscriptions": [date_of(2)]}) == {}
+
+    extract(pipeline, 3, 600)  # while the one before still waits to be mended
+    assert set(failing(pipeline, check)) == {check}
+    extract(pipeline, 2, 600)
+    assert failing(pipeline, check) == {}
+    consume(pipeline)
+    extract(pipeline, 1, 59)
+    assert [counts for _, *counts in failing(pipeline, check)[check]] == [[59, 100]], "an old one that is replaced"
+    extract(pipeline, 1, 100)
+    assert failing(pipeline, check) == {}, "no later one is judged: no new load touched it"
+
+
+def test_an_extract_of_few_rows_is_not_judged(pipeline: Pipeline) -> None:
+    extract(pipeline, 0, 99)
+    consume(pipeline)
+    extract(pipeline, 1, 20, subscription(price=10_000))
+    assert failing(pipeline, "extract_holds_subscriptions") == {}
