@@ -169,6 +169,10 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
         tests += [("no_day_missing", feed), ("volume_holds", rows), ("volume_is_usual", rows)]
     if contract.has_extract_date:
         tests.append(("extract_holds", rows))
+    # Of numbers only those with decimals: what is counted in whole may be an id, whose mean says nothing.
+    amounts = [name for name in contract.column_names if types[name] == "numeric"]
+    if amounts and (is_daily or contract.has_extract_date):
+        tests.append(("means_hold", rows | {"columns": amounts}))
     tests += [
         ("few_duplicates", rows | {"columns": key}),
         ("few_rejects", feed),

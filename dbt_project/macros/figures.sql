@@ -55,6 +55,18 @@ group by today.event_date, today.figure, today.row_count, today.value_count, tod
 {%- endmacro %}
 
 {#
+    Pairs of days whose values are compared: of days_to_compare the newest weeks, as many as a median needs. Values are
+    read from the rows themselves, so each further week costs as much as the new day.
+#}
+{% macro values_to_compare(feed) %}
+    {%- set newest = [] -%}
+    {%- for day, pairs in days_to_compare(feed) | groupby(0) if pairs | length >= var('compared_weeks_min') -%}
+        {%- do newest.extend(pairs[-var('compared_weeks_min'):]) -%}
+    {%- endfor -%}
+    {%- do return(newest) -%}
+{% endmacro %}
+
+{#
     Live extracts that new loads touched, each with the live extract before it: a list of pairs of dates. Only those that
     have some extract of history before them, since a first load is never judged, and none of var excepted_days.
 #}

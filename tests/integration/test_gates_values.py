@@ -1,4 +1,4 @@
-"""Extracts that lost rows are stopped. Good ones pass."""
+"""Bad days that have as many rows as ever are stopped: their values tell. Good ones pass."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import psycopg
 from support.pipeline import Pipeline
-from support.steady import PER_DAY, START
+from support.steady import HISTORY, PER_DAY, START
 
 from growth import dbt
 
@@ -87,4 +87,55 @@ def test_an_extract_of_few_rows_is_not_judged(pipeline: Pipeline) -> None:
     extract(pipeline, 0, 99)
     consume(pipeline)
     extract(pipeline, 1, 20, subscription(price=10_000))
-    assert failing(pipeline, "extract_holds_subscriptions") == {}
+    assert failing(pipeline, "extract_holds_subscriptions", "means_hold_subscriptions") == {}
+
+
+def test_prices_of_an_extract_in_cents_are_stopped(pipeline: Pipeline) -> None:
+    check = "means_hold_subscriptions"
+    extract(pipeline, 0, PER_DAY, subscription(price=1))
+    extract(pipeline, 1, PER_DAY)
+    extract(pipeline, 2, PER_DAY, subscription(price=1000))
+    assert failing(pipeline, check) == {}, "a first load"
+    extract(pipeline, 2, PER_DAY)
+    consume(pipeline)
+
+    extract(pipeline, 3, PER_DAY, subscription(price=20))
+    assert failing(pipeline, check) == {}, "a new price list"
+    extract(pipeline, 3, PER_DAY, subscription(price=1000))
+    [[day, figure, *_, value, expected]] = failing(pipeline, check)[check]
+    assert (str(day), figure, value, expected) == (date_of(3), "mean size of monthly_price", 1001, 11)
+
+
+def payment(amount: Callable[[int], float]) -> Day:
+    return lambda day, number: f"p{day}-{number},u{number},{date_of(day)},{amount(number)},EUR"
+
+
+def usual(number: int) -> float:
+    """One of twenty is a refund."""
+    return -10 if number % 20 == 0 else 10 + number % 7
+
+
+PAYMENTS: dict[str, tuple[Callable[[int], float], set[str]]] = {
+    "as ever": (usual, set()),
+    "twice the price": (lambda number: 2 * usual(number), set()),
+    "a third are refunds": (lambda number: -10 if number % 3 == 0 else 10, set()),
+    "cents": (lambda number: 100 * usual(number), {"mean size of amount"}),
+    "thousands": (lambda number: usual(number) / 1000, {"mean size of amount"}),
+    "all 0": (lambda _: 0, {"mean size of amount"}),
+    "the sign turned": (lambda number: -usual(number), {"share above 0 of amount"}),
+}
+
+
+def test_amounts_of_another_size_or_sign_are_stopped(pipeline: Pipeline) -> None:
+    check = "means_hold_payments"
+    history = range(HISTORY)
+    land(pipeline, "payments", "history.csv", history, payment(usual))
+    land(pipeline, "payments", "odd.csv", [HISTORY - 7], payment(lambda _: 1_000_000))
+    assert failing(pipeline, check) == {}, "a first load"
+    consume(pipeline)
+    for name, (amount, expected) in PAYMENTS.items():
+        land(pipeline, "payments", "new.csv", [HISTORY], payment(amount))
+        rows = failing(pipeline, check).get(check, [])
+        assert {str(figure) for _, figure, *_ in rows} == expected, name
+    land(pipeline, "payments", "new.csv", [HISTORY], payment(lambda _: 1000), 99)
+    assert failing(pipeline, check) == {}, "few"
