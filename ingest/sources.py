@@ -173,6 +173,8 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
     amounts = [name for name in contract.column_names if types[name] == "numeric"]
     if amounts and (is_daily or contract.has_extract_date):
         tests.append(("means_hold", rows | {"columns": amounts}))
+    if contract.user and is_daily:
+        tests.append(("users_hold", rows | {"user": contract.user}))
     tests += [
         ("few_duplicates", rows | {"columns": key}),
         ("few_rejects", feed),

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import psycopg
+import pytest
 from support.pipeline import Pipeline
 from support.steady import HISTORY, PER_DAY, START
 
 from growth import dbt
+from sample_data import write_sample
 
 Day = Callable[[int, int], str]  # what a line says of a number from 0 up, on that day
 
@@ -139,3 +141,73 @@ def test_amounts_of_another_size_or_sign_are_stopped(pipeline: Pipeline) -> None
         assert {str(figure) for _, figure, *_ in rows} == expected, name
     land(pipeline, "payments", "new.csv", [HISTORY], payment(lambda _: 1000), 99)
     assert failing(pipeline, check) == {}, "few"
+
+
+def event(user: Callable[[int], object], miles: Callable[[int], object] = lambda _: "") -> Day:
+    return lambda day, number: (
+        f"{START + timedelta(days=day, minutes=number)},{user(number)},login,,{miles(number)},ios,ads,DE"
+    )
+
+
+def two_of_three(number: int) -> object:
+    return number if number % 3 else ""
+
+
+USERS: dict[str, tuple[Callable[[int], object], set[str]]] = {
+    "as ever": (two_of_three, set()),
+    "one of two": (lambda number: number if number % 2 else "", set()),
+    "one of four": (lambda number: number if number % 4 == 0 else "", {"share that names a user"}),
+    "nobody": (lambda _: '" "', {"share that names a user"}),
+    "all one": (lambda _: "0", {"all name one user"}),
+}
+
+
+def test_days_that_lost_their_users_are_stopped(pipeline: Pipeline) -> None:
+    check = "users_hold_events"
+    land(pipeline, "events", "history.csv", range(HISTORY), event(two_of_three), 2 * PER_DAY)
+    assert failing(pipeline, check) == {}, "a first load"
+    consume(pipeline)
+    for name, (user, expected) in USERS.items():
+        land(pipeline, "events", "new.csv", [HISTORY], event(user), 2 * PER_DAY)
+        rows = failing(pipeline, check).get(check, [])
+        assert {str(figure) for _, figure, *_ in rows} == expected, name
+    land(pipeline, "events", "new.csv", [HISTORY], event(lambda _: "0"), 99)
+    assert failing(pipeline, check) == {}, "few"
+
+
+@pytest.mark.parametrize("user", [lambda number: 7, lambda number: number if number % 200 == 0 else ""])
+def test_users_and_amounts_are_judged_only_where_history_has_them(
+    pipeline: Pipeline, user: Callable[[int], object]
+) -> None:
+    """A device for everyone, or hardly anybody with a name; miles that cancel each other out."""
+    land(pipeline, "events", "history.csv", range(HISTORY), event(user, lambda number: (-1) ** number * 10))
+    consume(pipeline)
+    day = event(user if user(1) else lambda _: "", lambda number: (-1) ** number * 10 + 1)
+    land(pipeline, "events", "new.csv", [HISTORY], day)
+    assert failing(pipeline, "users_hold_events", "means_hold_events") == {}
+
+
+def test_later_days_of_the_sample_pass(pipeline: Pipeline) -> None:
+    """All its feeds, delivered day by day, with the twists of docs/data-card.md."""
+    write_sample(pipeline.landing, users=2000, days=60, seed=1)
+    pipeline.load()
+    consume(pipeline)
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        newer = date_of(45)
+        loads = "select load_id from raw._changed_days where event_date >= %s"
+        conn.execute(f"delete from dwh._consumed_loads where load_id in ({loads})".encode(), [newer])
+    result = dbt.check_layer("raw", pipeline.warehouse)
+    assert [dbt.describe(failure) for failure in result.failures if failure.status != "warn"] == []
+
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:  # the same days, spoilt
+        cents = "monthly_price = 100 * monthly_price"
+        conn.execute(f"update raw.subscriptions set {cents} where _extract_date >= %s".encode(), [newer])
+        changes = "user_id = 'x', duration_seconds = 1000 * duration_seconds"
+        conn.execute(f"update raw.app_events set {changes} where event_timestamp >= %s".encode(), [newer])
+    checks = ("means_hold_subscriptions", "means_hold_app_events", "users_hold_app_events", "users_hold_events")
+    found = failing(pipeline, *checks)
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "means_hold_subscriptions": 1,  # the first of three
+        "means_hold_app_events": 15,
+        "users_hold_app_events": 15,
+    }
