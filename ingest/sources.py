@@ -164,8 +164,17 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
         tests.append(("not_null", rows | {"columns": required}))
     if required_texts := [name for name in required if types[name] == "text"]:
         tests.append(("no_blanks", rows | {"columns": required_texts}))
-    if contract.cadence in DAILY and not contract.has_extract_date:
+    is_daily = contract.cadence in DAILY and not contract.has_extract_date
+    if is_daily:
         tests += [("no_day_missing", rows), ("volume_holds", rows), ("volume_is_usual", rows)]
+    if contract.has_extract_date:
+        tests.append(("extract_holds", rows))
+    # Of numbers only those with decimals: what is counted in whole may be an id, whose mean says nothing.
+    amounts = [name for name in contract.column_names if types[name] == "numeric"]
+    if amounts and (is_daily or contract.has_extract_date):
+        tests.append(("means_hold", rows | {"columns": amounts}))
+    if contract.user and is_daily:
+        tests.append(("users_hold", rows | {"user": contract.user}))
     tests += [
         ("few_duplicates", rows | {"columns": key}),
         ("few_rejects", feed),

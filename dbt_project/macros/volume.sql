@@ -11,12 +11,7 @@
 {%- if pair[2] %}{% do replaced.append(pair[0]) %}{% endif %}
 {%- endfor %}
 with compared (event_date, earlier_date, is_replaced) as (
-    values
-    {%- for pair in pairs %}
-    (date '{{ pair[0] }}', date '{{ pair[1] }}', {{ pair[2] }}){{ ',' if not loop.last }}
-    {%- else %}
-    (cast(null as date), cast(null as date), false)
-    {%- endfor %}
+    {{ pairs_compared(pairs) }}
 ),
 counts as (
     select event_date, count(*) as row_count, count(*) filter (where not is_new) as kept_count

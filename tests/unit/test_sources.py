@@ -82,6 +82,28 @@ def test_bounds_and_references_of_columns_become_tests_of_what_is_new() -> None:
     }
 
 
+def test_amounts_and_users_are_judged_where_there_is_a_day_to_compare_with() -> None:
+    amount = {"name": "price", "type": "numeric", "nullable": True, "description": "How much."}
+    daily = contract().model_dump() | {"columns": [*contract().model_dump()["columns"], amount]}
+
+    def judged(**changes: object) -> dict[str, object]:
+        texts = render_sources({"visits": Contract.model_validate(daily | changes)})
+        (source,) = yaml.safe_load(texts[FILE])["sources"]
+        tests = {kind: each["arguments"] for test in source["tables"][0]["data_tests"] for kind, each in test.items()}
+        return {kind: tests[kind] for kind in ("extract_holds", "means_hold", "users_hold") if kind in tests}
+
+    rows = {"feed": "visits", "event_time": "visited_on"}
+    means, users = rows | {"columns": ["price"]}, rows | {"user": "user_id"}
+    assert judged() == {"means_hold": means, "users_hold": users}
+    assert judged(user=None) == {"means_hold": means}
+    assert judged(cadence="weekly") == {}
+    extracts = {"feed": "visits", "event_time": "_extract_date"}
+    assert judged(cadence="weekly", delivery="full_extract", event_time=None) == {
+        "extract_holds": extracts,
+        "means_hold": extracts | {"columns": ["price"]},
+    }
+
+
 def test_monitors_watch_every_feed_and_only_warn() -> None:
     (source,) = yaml.safe_load(render_sources({"visits": contract()})[MONITORS])["sources"]
     (table,) = source["tables"]
