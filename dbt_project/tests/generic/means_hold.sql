@@ -1,19 +1,19 @@
 {#
     Amounts of a new day (or extract) are of the size and the sign of those before: prices in cents, durations in
-    milliseconds and signs turned round stop here. The size is the mean without signs, since amounts that cancel each
-    other out have a mean that moves at random; the sign is the share that what is above 0 has of all sizes.
+    milliseconds and signs turned round stop here. The size is the geometric mean of what is not 0, without signs: one large
+    contract among small ones hardly moves it, another unit moves it whole. Logarithms are taken of floats, of which more
+    digits than they have are cut off. The sign is the share of values above 0 in those that are not 0.
 #}
 {% test means_hold(model, columns, feed, event_time) %}
 {{ config(tags=['critical']) }}
 {%- set figures = [] %}
 {%- for column in columns %}
 {%- set size = 'abs(' ~ column ~ ')' %}
-{%- set above_0 = 'sum(' ~ column ~ ') filter (where ' ~ column ~ ' > 0)' %}
-{%- do figures.append(('mean size of ' ~ column, 'count(' ~ column ~ ')', 'avg(' ~ size ~ ')')) %}
-{%- do figures.append((
-    'share above 0 of ' ~ column, 'count(' ~ column ~ ')',
-    'coalesce(' ~ above_0 ~ ', 0) / nullif(sum(' ~ size ~ '), 0)',
-)) %}
+{%- set logarithm = 'ln(cast(least(greatest(' ~ size ~ ', 1e-300), 1e300) as double precision))' %}
+{%- set mean_size = 'coalesce(exp(avg(' ~ logarithm ~ ') filter (where ' ~ column ~ ' <> 0)), 0)' %}
+{%- do figures.append(('mean size of ' ~ column, 'count(' ~ column ~ ')', mean_size)) %}
+{%- set share_above_0 = 'avg(case when ' ~ column ~ ' > 0 then 1.0 when ' ~ column ~ ' < 0 then 0 end)' %}
+{%- do figures.append(('share above 0 of ' ~ column, 'count(' ~ column ~ ')', share_above_0)) %}
 {%- endfor %}
 {%- set pairs = extracts_to_compare(feed) if event_time == '_extract_date' else values_to_compare(feed) %}
 select * from ({{ figures_compared(model, event_time, pairs, figures) }}) as figures
