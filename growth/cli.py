@@ -119,7 +119,9 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
             say(f"No file has ever been delivered to {landing_folder()}: the marts are there, and empty.")
         elif silent := silent_domains(warehouse):
             say(f"No data of {', '.join(silent)}.")
-        say("\n".join([last_publication(warehouse), *warned(warehouse)]))
+        say(last_publication(warehouse))
+        for line in warned(warehouse):
+            say(line)
         if not packages.elementary_version():
             say(packages.ABSENT)
     sys.exit(code)

@@ -35,11 +35,8 @@ select run_id, gate, check_name, kind, tag, severity, status, failing_row_count,
 from mart.gate_results as results
 where
     status = 'warn' and gate <> %s
-    and run_id = (
-        select run_id from mart.gate_results as latest
-        where latest.gate = results.gate
-        order by checked_at desc
-        limit 1
+    and (gate, run_id) in (
+        select distinct on (gate) gate, run_id from mart.gate_results order by gate asc, checked_at desc
     )
 order by gate, check_name
 """
@@ -107,9 +104,13 @@ def of_run(warehouse: Warehouse, run_id: str) -> list[GateResult]:
 
 
 def warned(warehouse: Warehouse) -> list[GateResult]:
-    """The checks that warned when their gate was last run, by gate and name; late feeds are none of them."""
+    """The checks that warned when their gate was last run, by gate and name; late feeds are none of them.
+
+    Raises:
+        psycopg.OperationalError: no connection as the owner, who may not know the password of ``transform``.
+    """
     with (
-        psycopg.connect(warehouse.conninfo("transform")) as conn,
+        psycopg.connect(warehouse.conninfo()) as conn,
         conn.cursor(row_factory=class_row(GateResult)) as cursor,
     ):
         if conn.execute("select to_regclass('mart.gate_results')").fetchone() == (None,):  # of an older release

@@ -97,9 +97,9 @@ def check_owner(fields: Sequence[str], header: Header, contract: Contract, contr
 
 
 def _fits(fields: Sequence[str], contract: Contract) -> bool:
-    """Whether every field is a column of the contract, and all that it requires are there."""
+    """Whether every field of the header is a column of the contract, and all that it requires are there."""
     try:
-        return not match_header(fields, contract).added
+        return contract.csv.header and not match_header(fields, contract).added
     except FileRefused:
         return False
 

@@ -16,8 +16,11 @@ from ingest.header import Header
 # Some hundred records: an export writes all of its dates alike.
 LOOKED_AT_BYTES = 1 << 15
 
-# Before the time of day: four digits for themselves, or a date without separators.
-_YEAR_IN_FULL = re.compile(r"[^:+]*(?<![\dTt])(?:\d{4}|\d{7,})(?!\d)")
+# Before the time of day: four digits for themselves, or a date without separators; or four digits after it, as in
+# Mon Nov 26 10:10:10 2018 and with a zone between.
+_YEAR_IN_FULL = re.compile(
+    r"[^:+]*(?<![\dTt])(?:\d{4}|\d{7,})(?!\d)|[^:+]*:\d\d(?::\d\d(?:\.\d+)?)?(?:\s+[A-Za-z+-][\w:/+-]*)?\s+\d{4}(?!\d)"
+)
 _SIX_DIGITS = re.compile(r"\s*\d{6}(?!\d)")
 
 
@@ -31,7 +34,10 @@ def may_guess_a_year(start: bytes, contract: Contract, header: Header, line_end:
         line_end: of the file.
     """
     if len(start) > LOOKED_AT_BYTES:
-        start = start[: start.rfind(line_end, 0, LOOKED_AT_BYTES) + 1]
+        end = start.rfind(line_end, 0, LOOKED_AT_BYTES)
+        if end < 0:  # a long record
+            end = start.find(line_end, LOOKED_AT_BYTES)
+        start = start[: end + 1] if end >= 0 else start
     csv = contract.csv
     rows = csv_module.reader(
         io.StringIO(start.decode("utf-8", "replace"), newline=""), delimiter=csv.delimiter, quotechar=csv.quote
@@ -41,7 +47,10 @@ def may_guess_a_year(start: bytes, contract: Contract, header: Header, line_end:
         for place, name in enumerate(header.columns)
         if name is not None and contract.column(name).type in EVENT_TIME_TYPES
     ]
-    values = {row[place] for row in rows for place in places if place < len(row)} - {*csv.nulls}
+    try:
+        values = {row[place] for row in rows for place in places if place < len(row)} - {*csv.nulls}
+    except csv_module.Error:  # a field that is too long for a look
+        return True
     if csv.date_order != "YMD":
         return any(map(_SIX_DIGITS.match, values))
     return any(re.search(r"\d", value) and not _YEAR_IN_FULL.match(value) for value in values)
@@ -55,8 +64,8 @@ def guess_of_a_year(contract: Contract) -> tuple[str, str]:
             f"is read as YYMMDD, not as {contract.csv.date_order}: state the column's format in the contract (DDMMYY)",
         )
     return (
-        # epoch and infinity have no digit; a year below 1000 may be written with zeros before it
-        r"field ~ '\d' and strpos(field, cast(extract(year from cast(field as date)) as text)) = 0",
+        # epoch and infinity have no digit, and a Julian day no year; a year below 1000 may be written with zeros before it
+        r"field ~ '\d' and field !~* '^\s*j\d' and strpos(field, cast(extract(year from cast(field as date)) as text)) = 0",
         "has no year of four digits: deliver it in full, or for CSV state csv.date_order (DMY, MDY) or the column's"
         " format (YY/MM/DD) in the contract",
     )

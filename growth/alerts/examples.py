@@ -23,6 +23,7 @@ FIGURES = re.compile(r"(^|_)(count|rate|records|copies|total|shift|share)$")
 OUR_NAMES = frozenset(
     {
         "feed",
+        "figure",
         "source_file",
         "_source_file",
         "load_id",
@@ -42,7 +43,7 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
     Args:
         warehouse: where.
         kept_in: schema and table; empty where nothing is kept.
-        contracts: of all feeds; their columns with users, text and identifiers are never shown.
+        contracts: of all feeds; of their columns only days and booleans are shown.
 
     Returns:
         At most ``EXAMPLE_COUNT`` rows; none where the table is gone or cannot be read.
@@ -61,14 +62,12 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
 
 
 def private_columns(contracts: Iterable[Contract]) -> frozenset[str]:
-    """Columns of the feeds that may identify somebody or hold anything at all: personal, keys but for days, texts."""
+    """Columns of the feeds that may identify somebody, be an amount or hold anything at all: all but days and booleans."""
     return frozenset(
         column.name
         for contract in contracts
         for column in contract.columns
-        if column.name in contract.personal_columns
-        or column.type == "text"
-        or (column.name in contract.key and column.type not in ("date", "timestamptz"))
+        if column.name in contract.personal_columns or column.type not in ("date", "timestamptz", "boolean")
     )
 
 

@@ -42,7 +42,9 @@ def test_a_year_of_two_digits_is_looked_at(value: str, record: str) -> None:
     [
         *("2018-11-26", "2018/11/26", "2018.11.26", "26.11.2018", "26-Nov-2018", "Nov 26, 2018", "26 November 2018"),
         *("20181126", "20181126T101010", "20181126 101010", "2018.330", "0018-11-26", "2018-11-26 10:00:00.5+05:30"),
-        *("2018-11-26T10:00Z", "26.11.2018 10:00", "", "infinity", "-infinity", "epoch", "x"),
+        *("2018-11-26T10:00Z", "26.11.2018 10:00", "", "infinity", "-infinity", "epoch", "x", "J2451187"),
+        *("Mon Nov 26 10:10:10 2018", "Wed Aug 27 13:08:45 +0000 2008", "Sat Oct 11 17:13:46 UTC 2003"),
+        *("Wed Dec 17 07:37:16 1997 PST", "Nov 26 10:10 2018"),
     ],
 )
 def test_a_year_in_full_passes_at_full_speed(value: str) -> None:
@@ -65,3 +67,9 @@ def test_the_record_that_is_cut_off_is_not_looked_at() -> None:
     for length in range(LOOKED_AT_BYTES, LOOKED_AT_BYTES + len(record)):
         assert not is_looked_at((record * LOOKED_AT_BYTES)[:length] + record)
         assert not is_looked_at("x" * (length - LOOKED_AT_BYTES) + record * LOOKED_AT_BYTES)
+
+
+@pytest.mark.parametrize("length", [LOOKED_AT_BYTES, 200_000])
+def test_a_first_record_that_is_long_hides_no_year(length: int) -> None:
+    assert is_looked_at(f"1,18/11/26,{'x' * length},2024-01-01\n" + "1,18/11/26,x,2024-01-01\n" * 1000)
+    assert is_looked_at(f"1,18/11/26,{'x' * length},2024-01-01")
