@@ -168,7 +168,7 @@ def _table_tests(contract: Contract) -> list[dict[str, Any]]:
     if is_daily:
         tests += [("no_day_missing", rows), ("volume_holds", rows), ("volume_is_usual", rows)]
     if contract.has_extract_date:
-        tests.append(("extract_holds", rows))
+        tests.append(("extract_holds", rows | {"columns": list(contract.key)}))
     # Of numbers only those with decimals: what is counted in whole may be an id, whose mean says nothing.
     amounts = [name for name in contract.column_names if types[name] == "numeric"]
     if amounts and (is_daily or contract.has_extract_date):

@@ -64,8 +64,9 @@ def guess_of_a_year(contract: Contract) -> tuple[str, str]:
             f"is read as YYMMDD, not as {contract.csv.date_order}: state the column's format in the contract (DDMMYY)",
         )
     return (
-        # epoch and infinity have no digit, and a Julian day no year; a year below 1000 may be written with zeros before it
-        r"field ~ '\d' and field !~* '^\s*j\d' and strpos(field, cast(extract(year from cast(field as date)) as text)) = 0",
+        # epoch and infinity have no digit, and a Julian day no year; one below 1000 may be written with zeros before it
+        r"field ~ '\d' and field !~* '^\s*j\d'"
+        " and strpos(field, cast(extract(year from cast(field as date)) as text)) = 0",
         "has no year of four digits: deliver it in full, or for CSV state csv.date_order (DMY, MDY) or the column's"
         " format (YY/MM/DD) in the contract",
     )

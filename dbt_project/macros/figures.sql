@@ -68,8 +68,9 @@ group by today.event_date, today.figure, today.row_count, today.value_count, tod
 {% endmacro %}
 
 {#
-    Live extracts that new loads touched, each with the live extract before it: a list as that of days_to_compare. Only those that
-    have some extract of history before them, since a first load is never judged, and none of var excepted_days.
+    Live extracts that new loads touched, each with the live extract before it: a list as that of days_to_compare. Only
+    those that come var history_min_days or more after the first extract of history, since a first load is never judged
+    and a young company grows; and none of var excepted_days.
 #}
 {% macro extracts_to_compare(feed) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
@@ -84,7 +85,7 @@ group by today.event_date, today.figure, today.row_count, today.value_count, tod
         where
             earlier_date is not null
             and extract_date in (select event_date from fresh)
-            and extract_date > (select min(event_date) from history)
+            and extract_date - (select min(event_date) from history) >= {{ var('history_min_days') }}
             and extract_date not in ({{ excepted_days(feed) }})
         order by extract_date
     {%- endset -%}

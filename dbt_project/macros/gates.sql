@@ -78,7 +78,7 @@
 
 {#
     Days and loads that gates know of, as a subquery: loads whose rows are in raw, and those of history that new ones
-    replaced. loaded_on is the day on which the load began.
+    replaced, as long as a file of that path is loaded. loaded_on is the day on which the load began.
 #}
 {% macro days_by_load(feed) -%}
     {%- set new = load_list(new_loads(feed)) -%}
@@ -94,33 +94,41 @@
         days.feed = '{{ feed }}'
         and (
             loads.status in ('loaded', 'replayed')
-            or (loads.status = 'replaced' and loads.removed_by in ({{ new }}) and loads.load_id not in ({{ new }}))
+            or (
+                loads.status = 'replaced' and loads.removed_by in ({{ new }}) and loads.load_id not in ({{ new }})
+                and exists (
+                    select from raw._loads as later
+                    where later.source_file = loads.source_file and later.status = 'loaded'
+                )
+            )
         )
 {%- endmacro %}
 
 {#
     Days that are judged as new ones, as a subquery: event_date. Those of new loads, but for days that history settled:
-    that a load of it brought when they were over. What a file held of a day before its end, as one second after midnight,
-    is no day yet: it is judged with the file that brings the rest; or without, once a day after it came (of the week before
-    that, so that no run reads more). A day that is still going on has no volume yet, and those of var excepted_days are
-    not judged.
+    that a load of it brought when they were over. What a file that was loaded on a day held of it, as one second after
+    midnight, is no day yet: it is judged with the file that brings the rest; or without, when it is the newest of history
+    and a later one comes. A day that is still going on has no volume yet, and those of var excepted_days are not judged.
 #}
 {% macro new_days(feed) -%}
     select days.event_date from ({{ days_by_load(feed) }}) as days
     cross join (
-        select max(event_date) as newest_date, max(loaded_on) as loaded_on
-        from ({{ days_by_load(feed) }}) as new_ones
-        where is_new and event_date <= {{ utc_date('finished_at') }} + {{ var('future_days') }}
+        select
+            max(event_date) filter (where is_new) as newest_date,
+            max(loaded_on) filter (where is_new) as loaded_on,
+            max(event_date) filter (where not is_new) as newest_of_history
+        from ({{ days_by_load(feed) }}) as known
+        where event_date <= {{ utc_date('finished_at') }} + {{ var('future_days') }}
     ) as fresh
     where days.event_date not in ({{ excepted_days(feed) }})
-    group by days.event_date, fresh.newest_date, fresh.loaded_on
+    group by days.event_date, fresh.newest_date, fresh.loaded_on, fresh.newest_of_history
     having
         not bool_or(not days.is_new and days.event_date < days.loaded_on)
         and (
             bool_or(days.is_new and days.event_date < days.loaded_on)
             or (
-                days.event_date between fresh.newest_date - 7 and fresh.newest_date - 1
-                and days.event_date < fresh.loaded_on
+                days.event_date = fresh.newest_of_history
+                and days.event_date < fresh.newest_date and days.event_date < fresh.loaded_on
             )
         )
 {%- endmacro %}
@@ -128,7 +136,7 @@
 {# Days of history whose rows a new load replaced, as a subquery: event_date. #}
 {% macro replaced_days(feed) -%}
     select distinct event_date from ({{ days_by_load(feed) }}) as days
-    where is_replaced and event_date < loaded_on and event_date not in ({{ excepted_days(feed) }})
+    where is_replaced and event_date < loaded_on
 {%- endmacro %}
 
 {% macro excepted_days(feed) -%}
@@ -163,6 +171,7 @@
             {%- if with_replaced %}
             union all
             select event_date, true as is_replaced from ({{ replaced_days(feed) }}) as replaced_ones
+            where event_date not in ({{ excepted_days(feed) }})
             {%- endif %}
         )
         select judged.event_date, history.event_date, judged.is_replaced

@@ -1,32 +1,27 @@
 {#
     Rows of each new day beside the median of the same weekdays before it, where the ratio leaves the bounds. A day that
-    a new load replaced is judged, too, unless it has about as many rows as it had.
+    a new load replaced is judged, too, unless it has about as many rows as it had. Earlier days count as they were before
+    the new loads: a file that is written anew with half the rows of every day is not its own measure.
 #}
 {% macro volume_outside(model, feed, event_time, min_rate, max_rate) %}
 {%- set new = load_list(new_loads(feed)) %}
 {%- set pairs = days_to_compare(feed, with_replaced=true) %}
-{%- set days, replaced = [], [] %}
-{%- for pair in pairs %}
-{%- do days.extend([pair[0], pair[1]]) %}
-{%- if pair[2] %}{% do replaced.append(pair[0]) %}{% endif %}
-{%- endfor %}
+{%- set days = [] %}
+{%- for pair in pairs %}{% do days.extend([pair[0], pair[1]]) %}{% endfor %}
 with compared (event_date, earlier_date, is_replaced) as (
     {{ pairs_compared(pairs) }}
 ),
 counts as (
-    select event_date, count(*) as row_count, count(*) filter (where not is_new) as kept_count
+    select event_date, count(*) filter (where not is_gone) as row_count, count(*) filter (where was_there) as row_count_before
     from (
-        select {{ utc_date(event_time) }} as event_date, _load_id in ({{ new }}) as is_new from {{ model }}
+        select {{ utc_date(event_time) }} as event_date, false as is_gone, _load_id not in ({{ new }}) as was_there
+        from {{ model }}
         where {{ on_days(event_time, days) }}
-    ) as events
-    group by event_date
-),
-removed as (
-    select event_date, count(*) as row_count
-    from (
-        select {{ utc_date(event_time) }} as event_date from raw._removed_{{ feed }}
+        union all
+        select {{ utc_date(event_time) }} as event_date, true as is_gone, true as was_there
+        from raw._removed_{{ feed }}
         where
-            {{ on_days(event_time, replaced) }}
+            {{ on_days(event_time, days) }}
             and _load_id in (
                 select load_id from raw._loads
                 where removed_by in ({{ new }}) and load_id not in ({{ new }})
@@ -39,11 +34,10 @@ volumes as (
         compared.event_date,
         compared.is_replaced,
         coalesce(max(today.row_count), 0) as row_count,
-        coalesce(max(today.kept_count), 0) + coalesce(max(removed.row_count), 0) as row_count_before,
-        percentile_cont(0.5) within group (order by coalesce(earlier.row_count, 0)) as expected_count
+        coalesce(max(today.row_count_before), 0) as row_count_before,
+        percentile_cont(0.5) within group (order by coalesce(earlier.row_count_before, 0)) as expected_count
     from compared
     left join counts as today on compared.event_date = today.event_date
-    left join removed on compared.event_date = removed.event_date
     left join counts as earlier on compared.earlier_date = earlier.event_date
     group by compared.event_date, compared.is_replaced
     having count(*) >= {{ var('compared_weeks_min') }}

@@ -62,7 +62,7 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
 
 
 def private_columns(contracts: Iterable[Contract]) -> frozenset[str]:
-    """Columns of the feeds that may identify somebody, be an amount or hold anything at all: all but days and booleans."""
+    """Columns of the feeds that may identify somebody, be an amount or hold anything: all but days and booleans."""
     return frozenset(
         column.name
         for contract in contracts

@@ -87,6 +87,15 @@ def test_a_day_that_is_replaced_is_judged_unless_it_has_about_as_many_rows_as_be
     assert failures(steady) == {"volume_holds_sessions"}, "the day that the file no longer has"
 
 
+def test_a_replacement_that_was_stopped_and_taken_out_judges_nothing_any_more(steady: Pipeline) -> None:
+    land(steady, "60.csv", {HISTORY: PER_DAY})
+    let_models_see(steady)
+    land(steady, "60.csv", {HISTORY: FEW})
+    assert failures(steady) == {"volume_holds_sessions"}
+    take_out(steady, "60.csv")
+    assert failures(steady) == set()
+
+
 def test_the_new_day_of_a_file_that_is_written_anew_with_all_days_is_judged(steady: Pipeline) -> None:
     days = dict.fromkeys(range(HISTORY), PER_DAY)
     land(steady, "history.csv", days | {HISTORY: PER_DAY})
@@ -96,6 +105,10 @@ def test_the_new_day_of_a_file_that_is_written_anew_with_all_days_is_judged(stea
     assert failures(steady) == {"no_day_missing_sessions"}
     land(steady, "history.csv", days | {HISTORY: PER_DAY, HISTORY + 1: FEW, HISTORY + 2: PER_DAY})
     assert failures(steady) == {"volume_holds_sessions"}
+    land(steady, "history.csv", dict.fromkeys(range(HISTORY + 2), FEW))
+    assert failures(steady) == {"volume_holds_sessions"}
+    [(count,)] = steady.query("select count(*) from dq_failures.volume_holds_sessions")
+    assert count > PER_DAY // FEW, "it is not its own measure"
 
 
 def test_a_day_that_was_published_and_unloaded_is_missed_and_judged_when_it_comes_again(steady: Pipeline) -> None:

@@ -61,51 +61,63 @@ def extract(pipeline: Pipeline, day: int, count: int, line: Day | None = None) -
 def test_an_extract_that_was_cut_or_doubled_is_stopped(pipeline: Pipeline) -> None:
     check = "extract_holds_subscriptions"
     extract(pipeline, 0, 100)
-    extract(pipeline, 1, 600)
+    extract(pipeline, 28, 600)
     assert failing(pipeline, check) == {}, "a first load, however it grows"
     consume(pipeline)
 
     for good in (0, 360, 1800):  # a file with a header and nothing else is no extract
-        extract(pipeline, 2, good)
+        extract(pipeline, 35, good)
         assert failing(pipeline, check) == {}, good
     for bad in (300, 1801):
-        extract(pipeline, 2, bad)
+        extract(pipeline, 35, bad)
         [[day, *counts]] = failing(pipeline, check)[check]
-        assert (str(day), counts) == (date_of(2), [bad, 600])
-    assert failing(pipeline, check, excepted_days={"subscriptions": [date_of(2)]}) == {}
+        assert (str(day), counts) == (date_of(35), [bad, 600])
+    assert failing(pipeline, check, excepted_days={"subscriptions": [date_of(35)]}) == {}
 
-    extract(pipeline, 3, 600)  # while the one before still waits to be mended
+    extract(pipeline, 42, 600)  # while the one before still waits to be mended
     assert set(failing(pipeline, check)) == {check}
-    extract(pipeline, 2, 600)
+    extract(pipeline, 35, 600)
     assert failing(pipeline, check) == {}
     consume(pipeline)
-    extract(pipeline, 1, 59)
+    extract(pipeline, 28, 59)
     assert [counts for _, *counts in failing(pipeline, check)[check]] == [[59, 100]], "an old one that is replaced"
-    extract(pipeline, 1, 100)
+    extract(pipeline, 28, 100)
     assert failing(pipeline, check) == {}, "no later one is judged: no new load touched it"
+    land(pipeline, "subscriptions", f"extract_date={date_of(49)}/again.csv", [49], subscription(), 600)
+    land(pipeline, "subscriptions", f"extract_date={date_of(49)}/and_again.csv", [49], subscription(), 600)
+    consume(pipeline)
+    extract(pipeline, 56, 600)
+    assert failing(pipeline, check) == {}, "what came twice on one date counts once"
+
+
+def test_an_extract_of_a_young_company_is_not_judged(pipeline: Pipeline) -> None:
+    extract(pipeline, 0, 100)
+    consume(pipeline)
+    extract(pipeline, 27, 301, subscription(price=1000))
+    assert failing(pipeline, "extract_holds_subscriptions", "means_hold_subscriptions") == {}
 
 
 def test_an_extract_of_few_rows_is_not_judged(pipeline: Pipeline) -> None:
     extract(pipeline, 0, 99)
     consume(pipeline)
-    extract(pipeline, 1, 20, subscription(price=10_000))
+    extract(pipeline, 28, 20, subscription(price=10_000))
     assert failing(pipeline, "extract_holds_subscriptions", "means_hold_subscriptions") == {}
 
 
 def test_prices_of_an_extract_in_cents_are_stopped(pipeline: Pipeline) -> None:
     check = "means_hold_subscriptions"
     extract(pipeline, 0, PER_DAY, subscription(price=1))
-    extract(pipeline, 1, PER_DAY)
-    extract(pipeline, 2, PER_DAY, subscription(price=1000))
+    extract(pipeline, 28, PER_DAY)
+    extract(pipeline, 35, PER_DAY, subscription(price=1000))
     assert failing(pipeline, check) == {}, "a first load"
-    extract(pipeline, 2, PER_DAY)
+    extract(pipeline, 35, PER_DAY)
     consume(pipeline)
 
-    extract(pipeline, 3, PER_DAY, subscription(price=20))
+    extract(pipeline, 42, PER_DAY, subscription(price=20))
     assert failing(pipeline, check) == {}, "a new price list"
-    extract(pipeline, 3, PER_DAY, subscription(price=1000))
+    extract(pipeline, 42, PER_DAY, subscription(price=1000))
     [[day, figure, *_, value, expected]] = failing(pipeline, check)[check]
-    assert (str(day), figure) == (date_of(3), "mean size of monthly_price")
+    assert (str(day), figure) == (date_of(42), "mean size of monthly_price")
     assert (value, expected) == (pytest.approx(1001, abs=1), pytest.approx(11, abs=0.1))
 
 
@@ -127,6 +139,7 @@ PAYMENTS: dict[str, tuple[Callable[[int], float], set[str]]] = {
     "cents": (lambda number: 100 * usual(number), {"mean size of amount"}),
     "thousands": (lambda number: usual(number) / 1000, {"mean size of amount"}),
     "all 0": (lambda _: 0, {"mean size of amount"}),
+    "few are not 0": (lambda number: -10 if number < 5 else 0, set()),
     "the sign turned": (lambda number: -usual(number), {"share above 0 of amount"}),
 }
 

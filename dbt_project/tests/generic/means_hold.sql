@@ -11,9 +11,11 @@
 {%- set size = 'abs(' ~ column ~ ')' %}
 {%- set logarithm = 'ln(cast(least(greatest(' ~ size ~ ', 1e-300), 1e300) as double precision))' %}
 {%- set mean_size = 'coalesce(exp(avg(' ~ logarithm ~ ') filter (where ' ~ column ~ ' <> 0)), 0)' %}
-{%- do figures.append(('mean size of ' ~ column, 'count(' ~ column ~ ')', mean_size)) %}
+{%- set values_above_or_below_0 = 'count(nullif(' ~ column ~ ', 0))' %}
+{%- set value_count = 'coalesce(nullif(' ~ values_above_or_below_0 ~ ', 0), count(' ~ column ~ '))' %}
+{%- do figures.append(('mean size of ' ~ column, value_count, mean_size)) %}
 {%- set share_above_0 = 'avg(case when ' ~ column ~ ' > 0 then 1.0 when ' ~ column ~ ' < 0 then 0 end)' %}
-{%- do figures.append(('share above 0 of ' ~ column, 'count(' ~ column ~ ')', share_above_0)) %}
+{%- do figures.append(('share above 0 of ' ~ column, values_above_or_below_0, share_above_0)) %}
 {%- endfor %}
 {%- set pairs = extracts_to_compare(feed) if event_time == '_extract_date' else values_to_compare(feed) %}
 select * from ({{ figures_compared(model, event_time, pairs, figures) }}) as figures
