@@ -99,7 +99,7 @@ def test_amounts_and_users_are_judged_where_there_is_a_day_to_compare_with() -> 
     assert judged(cadence="weekly") == {}
     extracts = {"feed": "visits", "event_time": "_extract_date"}
     assert judged(cadence="weekly", delivery="full_extract", event_time=None) == {
-        "extract_holds": extracts,
+        "extract_holds": extracts | {"columns": list(daily["key"])},
         "means_hold": extracts | {"columns": ["price"]},
     }
 
