@@ -43,7 +43,7 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
     Args:
         warehouse: where.
         kept_in: schema and table; empty where nothing is kept.
-        contracts: of all feeds; of their columns only days and booleans are shown.
+        contracts: of all feeds; of their columns only days are shown.
 
     Returns:
         At most ``EXAMPLE_COUNT`` rows; none where the table is gone or cannot be read.
@@ -62,12 +62,12 @@ def first_examples(warehouse: Warehouse, kept_in: str, contracts: Iterable[Contr
 
 
 def private_columns(contracts: Iterable[Contract]) -> frozenset[str]:
-    """Columns of the feeds that may identify somebody, be an amount or hold anything: all but days and booleans."""
+    """Columns of the feeds that may identify somebody, be an amount or hold anything: all but days."""
     return frozenset(
         column.name
         for contract in contracts
         for column in contract.columns
-        if column.name in contract.personal_columns or column.type not in ("date", "timestamptz", "boolean")
+        if column.name in contract.personal_columns or column.type not in ("date", "timestamptz")
     )
 
 

@@ -158,6 +158,10 @@ KEPT = {
         "user_id …, amount …, payment_date 2024-03-01, currency_code null",
     ),
     "text_named_like_a_figure": ("select 'p' as row_count, 'sessions' as feed", "row_count …, feed sessions"),
+    "figures": (
+        "select 'mean size of amount' as figure, 298 as value_count, 1000.5 as value",
+        "figure mean size of amount, value_count 298, value …",
+    ),
     "shares": ("select 'p' as group_value, 0.25 as new_share, 3 as total", "group_value …, new_share 0.25, total 3"),
     "late": (
         "select 'sessions' as feed, timestamptz '2024-03-01 10:11:12+00' as last_load_at",
@@ -179,7 +183,12 @@ def test_examples_show_days_and_figures_and_mask_all_else(pipeline: Pipeline) ->
     assert {name: shown(name, contracts())[0] for name in KEPT} == {name: text for name, (_, text) in KEPT.items()}
     assert len(shown("volume", contracts())) == 3
     assert shown("gone", contracts()) == first_examples(pipeline.warehouse, "", []) == ()
-    # a contract may name its users so that the name alone would be harmless
+    # a contract may name its users, or an amount, so that the name alone would be harmless
+    paid = contracts()["payments"].model_dump()
+    next(column for column in paid["columns"] if column["name"] == "amount")["name"] = "row_count"
+    assert shown("volume", {"payments": Contract.model_validate(paid)})[0].startswith(
+        "event_date 2024-03-01, row_count …"
+    )
     edited = contracts()["sessions"].model_dump()
     edited["columns"][0]["name"] = edited["user"] = "row_count"
     edited["key"] = ["row_count", "time_started"]

@@ -132,6 +132,13 @@ def test_a_file_that_was_stopped_and_unloaded_is_as_if_it_never_came(steady: Pip
     assert failures(steady) == set()
 
 
+def test_what_is_taken_out_is_no_late_day(steady: Pipeline) -> None:
+    land(steady, "old.csv", {0: 1})
+    let_models_see(steady)
+    take_out(steady, "old.csv")
+    assert failures(steady) == set()
+
+
 @pytest.mark.parametrize(("per_day", "missed"), [(9, set()), (10, {"no_day_missing_sessions"})])
 def test_a_day_without_rows_is_missed_where_ten_a_day_are_usual(
     pipeline: Pipeline, per_day: int, missed: set[str]

@@ -197,5 +197,10 @@ def test_a_file_that_may_be_of_its_feed_is_taken(fields: tuple[str, ...]) -> Non
 def test_a_file_that_fits_its_own_contract_is_taken_whatever_others_there_are() -> None:
     check("person", "town", "plan", others=(PEOPLE.model_copy(update={"feed": "persons"}),))
     check("person", others=(PEOPLE.model_copy(update={"feed": "persons"}), feed_of("names", person=False)))
+    check(
+        "person",
+        "purchase",
+        others=(ORDERS.model_copy(update={"csv": ORDERS.csv.model_copy(update={"header": False})}),),
+    )
     # one that has no column to miss has a required one that says whose file it is
     check("person", "purchase", contract=feed_of("names", person=False))
