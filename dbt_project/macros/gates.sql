@@ -147,6 +147,18 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{# On-run-start: days of a feed that there is not would be judged all the same, as if nobody had excepted them. #}
+{% macro check_excepted_days() %}
+    {%- if not execute -%}{%- do return('') -%}{%- endif -%}
+    {%- set feeds = graph.sources.values() | map(attribute='name') | unique | sort -%}
+    {%- set unknown = var('excepted_days') | reject('in', feeds) | sort -%}
+    {%- if unknown -%}
+        {%- do exceptions.raise_compiler_error(
+            'var excepted_days names no feed: ' ~ unknown | join(', ') ~ '; there are: ' ~ feeds | join(', ')
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
 {#
     Days of feeds of which rows left raw for files (retention.raw_days), as a subquery of one column, event_date. What
     new loads touched was brought back before, so these are days that no model built in this run, and no more to compare

@@ -90,6 +90,15 @@ def test_an_extract_that_was_cut_or_doubled_is_stopped(pipeline: Pipeline) -> No
     assert failing(pipeline, check) == {}, "what came twice on one date counts once"
 
 
+def test_days_that_are_excepted_of_no_feed_are_an_error(pipeline: Pipeline) -> None:
+    excepted = {"excepted_days": {"sessions": [date_of(0)], "subscription": [date_of(0)]}}
+    result = dbt.invoke(
+        ["test", "--select", "extract_holds_subscriptions", "--vars", json.dumps(excepted)], pipeline.warehouse
+    )
+    assert not result.succeeded
+    assert "var excepted_days names no feed: subscription; there are: app_events, " in result.error
+
+
 def test_an_extract_of_a_young_company_is_not_judged(pipeline: Pipeline) -> None:
     extract(pipeline, 0, 100)
     consume(pipeline)
