@@ -122,8 +122,6 @@ def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
         say(last_publication(warehouse))
         for line in warned(warehouse):
             say(line)
-        if not packages.elementary_version():
-            say(packages.ABSENT)
     sys.exit(code)
 
 

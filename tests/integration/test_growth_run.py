@@ -17,6 +17,7 @@ import pytest
 from support.documents import ROOT, blocks, commands, queries
 from support.receivers import webhook
 
+from growth import packages
 from ingest.contract_files import load_contracts
 
 ADDING_A_MART = ROOT / "docs" / "adding-a-mart.md"
@@ -90,6 +91,7 @@ PERSON = "880088008800"  # nobody else's text: refused, and found by a gate, but
 def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
     done = growth("run")
     assert "No file has ever been delivered" in done.stderr
+    assert done.stderr.count("Elementary is absent") == (not packages.elementary_version()), "the skipped task says it"
     assert attribution(growth) == {}
     for mart in ("channel_attribution", "channel_conversion", "acquisition_daily"):
         assert growth("sql", f"select count(*) from mart.{mart}", "--format", "json").stdout.strip() == (
