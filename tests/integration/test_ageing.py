@@ -297,7 +297,7 @@ def test_a_run_brings_back_what_it_needs(
 
     def shown() -> list[str]:
         lines = CliRunner().invoke(cli, ["status"]).output.splitlines()
-        return [line for line in lines if line.startswith("Old rows")]
+        return [line for line in lines if line.startswith("Old rows") or old_rows.CHECK in line]
 
     with monkeypatch.context() as patch:
         patch.setattr(cold, "_write", full)
