@@ -27,6 +27,9 @@ NUMBER_TYPES: tuple[ColumnType, ...] = ("numeric", "integer", "bigint")
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Text = Annotated[str, Field(min_length=1)]
 
+# People are looked up by index, an entry of which holds 2,704 bytes: what is so long that it might not fit is no id.
+MAX_USER_BYTES = 1_000
+
 # Column of raw that dates the rows of a full extract; no column of a contract begins with an underscore.
 EXTRACT_DATE = "_extract_date"
 
@@ -298,6 +301,10 @@ class Contract(_Strict):
     def personal_columns(self) -> tuple[str, ...]:
         """The columns whose values are shown in no log and no alert: the user's, and those that are marked."""
         return tuple(column.name for column in self.columns if column.personal or column.name == self.user)
+
+    def max_bytes(self, column: Column) -> int | None:
+        """Most bytes of a text of the column; None: any."""
+        return MAX_USER_BYTES if column.name == self.user and column.type == "text" else None
 
     def column(self, name: str) -> Column:
         """The column of that name."""

@@ -223,6 +223,9 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     if column.max_length is not None:
         longer = sql.SQL("char_length({}) > {}").format(variable, sql.Literal(column.max_length))
         checks.append(_refuse_if(longer, "too_long", f"is longer than {column.max_length} characters"))
+    if (max_bytes := contract.max_bytes(column)) is not None:
+        longer = sql.SQL("octet_length({}) > {}").format(variable, sql.Literal(max_bytes))
+        checks.append(_refuse_if(longer, "too_long", f"is longer than {max_bytes:,} bytes, and so no id of a user"))
     return sql.SQL("current_column := {}; field := {};\n{}").format(
         sql.Literal(column.name), field, sql.SQL("\n").join(checks)
     )

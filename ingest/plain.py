@@ -52,10 +52,13 @@ def plain_records(
     inside = rb"[^\0\r\n" + quote + top + rb"]"
     unquoted = rb"[^\0\r\n" + quote + delimiter + top + rb"]"
     end_of_field = rb"(?=" + delimiter + rb"|[\r\n])"
-    fields = [
-        _field(contract.column(name) if name else None, csv, quote, inside, unquoted, end_of_field)
-        for name in header.columns
-    ]
+    fields = []
+    for name in header.columns:
+        column = contract.column(name) if name else None
+        # characters are at most as many as bytes
+        limits = [limit for limit in (column.max_length, contract.max_bytes(column)) if limit] if column else []
+        limit = min([*limits, MAX_RECORD_BYTES]) if limits else None
+        fields.append(_field(column, limit, csv, quote, inside, unquoted, end_of_field))
     # COPY of Postgres 17 and older takes a line that holds only \. for the end.
     record = rb"(?!\\\.[\r\n])" + delimiter.join(fields) + re.escape(line_end)
     # Groups are not repeated possessively: early releases of Python 3.11 then keep part of a repetition that failed.
@@ -63,7 +66,13 @@ def plain_records(
 
 
 def _field(
-    column: Column | None, csv: CsvFormat, quote: bytes, inside: bytes, unquoted: bytes, end_of_field: bytes
+    column: Column | None,
+    limit: int | None,
+    csv: CsvFormat,
+    quote: bytes,
+    inside: bytes,
+    unquoted: bytes,
+    end_of_field: bytes,
 ) -> bytes:
     if column is not None and column.format is not None:
         return rb"(?!)"
@@ -84,14 +93,12 @@ def _field(
         bare = [value.encode() for value in column.accepted_values if not special.search(value)]
         value = _any_of(value for value in bare if csv.delimiter.encode() not in value)
         choices += [value + end_of_field, quote + _any_of(bare) + quote]
+    elif limit is None:  # a run at a time: several times as quick as by character
+        choices += [unquoted + rb"*+", quote + inside + rb"*+(?:" + quote * 2 + inside + rb"*+)*" + quote]
     else:
-        # characters are at most as many as bytes
-        limit = None if column is None else column.max_length
-        if limit is None:  # a run at a time: several times as quick as by character
-            choices += [unquoted + rb"*+", quote + inside + rb"*+(?:" + quote * 2 + inside + rb"*+)*" + quote]
-        else:
-            times = b"{0,%d}" % min(limit, MAX_RECORD_BYTES)
-            choices += [unquoted + times + rb"+", quote + rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times + quote]
+        times = b"{0,%d}" % limit
+        by_character = rb"(?:" + inside + rb"|" + quote * 2 + rb")" + times
+        choices += [unquoted + times + rb"+", quote + inside + times + rb"+" + quote, quote + by_character + quote]
     return guard + (rb"(?:" + rb"|".join(choices) + rb")" if choices else rb"(?!)")
 
 

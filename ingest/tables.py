@@ -156,6 +156,8 @@ def value_checks(contract: Contract) -> dict[str, sql.Composable]:
         if column.max_length is not None:
             length = sql.Literal(column.max_length)
             checks[f"{column.name}_length"] = sql.SQL("char_length({}) <= {}").format(name, length)
+        if (max_bytes := contract.max_bytes(column)) is not None:
+            checks[f"{column.name}_bytes"] = sql.SQL("octet_length({}) <= {}").format(name, sql.Literal(max_bytes))
     return checks
 
 

@@ -108,6 +108,17 @@ VALUES = [
         ],
         columns=(ID, AT, column("note", "text", nullable=True, max_length=5)),
     ),
+    case(
+        "over-long for an id, in bytes",
+        f"1,2024-01-01,{'é' * 500}\n2,2024-01-02,{'é' * 500}x\n".encode(),
+        f'3,2024-01-03,"{"x" * 1000}"\n4,2024-01-04,"{"x" * 1001}"\n'.encode(),
+        rows=[(1, "2024-01-01", "é" * 500), (3, "2024-01-03", "x" * 1000)],
+        rejects=[
+            (3, f"2,2024-01-02,{'é' * 500}x".encode(), "note", "too_long"),
+            (5, f'4,2024-01-04,"{"x" * 1001}"'.encode(), "note", "too_long"),
+        ],
+        user="note",
+    ),
 ]
 
 SHAPES = [
