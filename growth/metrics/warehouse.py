@@ -16,7 +16,7 @@ FEEDS = Facts(
         "records": "Records of these files that were loaded.",
         "quarantined_records": "Records in quarantine.",
         "bytes": "Size of these files, as they were delivered.",
-        "refused_files": "Files refused since the last publication and not loaded since.",
+        "refused_files": "Files refused since a run published last and not loaded since.",
         "last_load_timestamp_seconds": "When a file was loaded last.",
         "last_load_duration_seconds": "How long the newest run that loaded files took for them, added up.",
         "last_load_reject_ratio": "Of the files that the newest run loaded, the largest share of refused records.",
@@ -46,7 +46,9 @@ FEEDS = Facts(
         where
             status = 'refused'
             and corrected_at is null
-            and finished_at > coalesce((select max(published_at) from mart.publications), '-infinity')
+            and finished_at > coalesce(
+                (select max(published_at) from mart.publications where not is_rollback), '-infinity'
+            )
         group by feed
     ),
 

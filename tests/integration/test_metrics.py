@@ -86,6 +86,16 @@ def test_loads_gates_and_publications_are_told_to_prometheus(published: Pipeline
     invocations.record(pipeline.warehouse, "third", "run_dwh", dbt.DbtResult(True, 0, (), ""))
     assert len(pipeline.query(query)) == 1
 
+    # marts of before are back, and nothing is mended by that
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute(
+            "insert into mart.publications (run_id, rules_version, row_counts, is_rollback)"
+            " values ('rollback', '', '{}', true)"
+        )
+    at = scrape(pipeline)
+    assert (at["growth_publications_total"], at["growth_publication_is_rollback"]) == ({(): 2}, {(): 1})
+    assert at["growth_feed_refused_files"] == {("sessions",): 1, ("conversions",): 0}
+
 
 def test_a_source_that_is_down_takes_no_other_with_it(
     pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
