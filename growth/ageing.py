@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
-from ingest import cold
+from ingest import cold, cold_files
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
 from ingest.errors import IngestError
@@ -162,7 +162,7 @@ def bring_back(
 def thaw(
     warehouse: Warehouse,
     say: Callable[[str], None],
-    is_wanted: Callable[[cold.ColdLoad], bool],
+    is_wanted: Callable[[cold_files.ColdLoad], bool],
     contracts: Mapping[str, Contract],
 ) -> int:
     """Bring back the loads that are wanted; the caller is ``cold.alone``.
@@ -176,7 +176,7 @@ def thaw(
     conninfo, folder = warehouse.conninfo("ingest"), cold_folder()
     with psycopg.connect(conninfo) as conn:
         loads = [load for load in cold.cold_loads(conn) if load.feed in contracts and is_wanted(load)]
-    cold.check(loads, folder)
+    cold_files.check(loads, folder)
     total = 0
     for feed, group in groupby(sorted(loads, key=attrgetter("feed", "load_id")), key=attrgetter("feed")):
         ours = list(group)
@@ -198,7 +198,7 @@ def _age_feed(
     conninfo, feed, done = warehouse.conninfo("ingest"), contract.feed, 0
     assert contract.raw_days is not None
     old: list[int] = []
-    aged: list[cold.ColdLoad] = []
+    aged: list[cold_files.ColdLoad] = []
     try:
         with psycopg.connect(conninfo) as conn:
             old = [load for load in cold.old_loads(conn, feed, contract.raw_days) if load not in needed]

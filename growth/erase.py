@@ -16,7 +16,7 @@ from growth.console import prepared, say
 from growth.people import KEPT_FAILURES, ROLLBACK_COPIES, People, Place
 from growth.settings import Warehouse, cold_folder, feeds_folder
 from growth.turns import no_run_beside
-from ingest import cold, erasure
+from ingest import cold, cold_files, erasure
 from ingest.contract_files import load_contracts
 from ingest.standstill import standstill
 from ingest.tombstones import SPACE
@@ -109,12 +109,12 @@ def _found(warehouse: Warehouse, who: People) -> list[Place]:
         return [*(place for place in places if place.row_count), *people.find(conn, who)]
 
 
-def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, int]]:
+def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold_files.ColdLoad, int]]:
     """The loads of the people's feeds whose rows left raw for files, with how many of them are theirs."""
     columns = {contract.feed: str(contract.user) for contract in who.contracts}
     loads = [load for load in cold.cold_loads(conn) if load.feed in columns]
-    cold.check(loads, cold_folder())
-    return [(load, cold.rows_of(load, columns[load.feed], who.users, cold_folder())) for load in loads]
+    cold_files.check(loads, cold_folder())
+    return [(load, cold_files.rows_of(load, columns[load.feed], who.users, cold_folder())) for load in loads]
 
 
 def _retired(warehouse: Warehouse) -> tuple[list[str], list[Place]]:

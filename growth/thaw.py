@@ -12,7 +12,7 @@ import psycopg
 from growth import ageing
 from growth.console import connect, say
 from growth.settings import Warehouse, cold_folder, feeds_folder
-from ingest import cold
+from ingest import cold, cold_files
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
 from ingest.standstill import standstill
@@ -49,7 +49,7 @@ def _give_up(warehouse: Warehouse, contracts: Mapping[str, Contract]) -> None:
     conninfo = warehouse.conninfo("ingest")
     with psycopg.connect(conninfo) as conn:
         loads = [load for load in cold.cold_loads(conn) if load.feed in contracts]
-    faults = cold.broken(loads, cold_folder())
+    faults = cold_files.broken(loads, cold_folder())
     run_id = f"thaw {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     for load in loads:
         if fault := faults.get(load.load_id):

@@ -8,37 +8,28 @@ process at a time (``alone``).
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import os
-import re
 import secrets
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 import psycopg
 from psycopg import sql
 
-from ingest import ledger
+from ingest import cold_files, ledger
+from ingest.cold_files import ColdLoad
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import ColdFileBroken, RowsInUse
-from ingest.tables import columns_of, create_time_index, load_table, qualified_time_index, raw_table, removed_table
-from ingest.tombstones import SPACE, wait_for_erasure
+from ingest.tables import create_time_index, load_table, qualified_time_index, raw_table, removed_table
+from ingest.tombstones import wait_for_erasure
 
 LOCK = "hashtext('growth.cold')"
 # From here on rows get a table of their own when they come back, as those of a large file have (ADR 0003).
 LARGE_ROWS = 200_000
 # Who reads rows keeps them until the next time.
 LOCK_TIMEOUT = "10s"
-_BLOCK = 1 << 20
-_LEVEL = 4  # of gzip: a third of the time of the default, for a few percent more
 _COLD = """
 select path, load_id, feed, row_count, sha256, first_date, last_date from raw._cold_files
 where aged_at is not null order by load_id
@@ -61,24 +52,6 @@ where
     and load_id not in (select load_id from raw._cold_files where aged_at is not null)
 order by load_id
 """
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-@dataclass(frozen=True, slots=True)
-class ColdLoad:
-    """A load whose rows are in a file; ``path`` is below the cold folder, ``sha256`` is that of the file."""
-
-    path: str
-    load_id: int
-    feed: str
-    row_count: int
-    sha256: str
-    first_date: date
-    last_date: date
-
-    def describe(self) -> str:
-        """The file, and what is in it."""
-        return f"{self.path} ({self.feed}, {self.row_count:,} rows of {self.first_date} to {self.last_date})"
 
 
 @contextmanager
@@ -134,34 +107,6 @@ def age(conninfo: str, contract: Contract, load_id: int, folder: Path) -> ColdLo
             raise RowsInUse(f"load {load_id} of {contract.feed} is being read") from error
 
 
-def check(loads: Sequence[ColdLoad], folder: Path) -> None:
-    """Check that the files are there and what they were, before anything is changed.
-
-    Raises:
-        ColdFileBroken: one is not; the message names all of them, and what to do.
-    """
-    if faults := list(broken(loads, folder).values()):
-        raise ColdFileBroken(
-            "Rows that are needed cannot be brought back:\n"
-            + "\n".join(f"  {fault}" for fault in faults)
-            + f"\nPut these files back into {folder}, from a backup (its folder cold). If there is none: `growth thaw"
-            " --give-up` takes these loads for unloaded; then land what they brought again, and `growth run"
-            " --full-refresh`. Nothing was changed."
-        )
-
-
-def broken(loads: Sequence[ColdLoad], folder: Path) -> dict[int, str]:
-    """What is wrong with the files of loads, by load; empty where nothing is."""
-    faults = {}
-    for load in loads:
-        try:
-            if _sha256(folder / load.path) != load.sha256:
-                faults[load.load_id] = f"{load.describe()} has another content than when it was written (sha256)"
-        except OSError as error:
-            faults[load.load_id] = f"{load.describe()}: {error.strerror}"
-    return faults
-
-
 def thaw(conninfo: str, contract: Contract, loads: Sequence[ColdLoad], folder: Path) -> int:
     """Bring the rows of loads of a feed back, a transaction per load; their files are left for ``sweep``.
 
@@ -170,7 +115,7 @@ def thaw(conninfo: str, contract: Contract, loads: Sequence[ColdLoad], folder: P
     Args:
         conninfo: connection string of a role that owns the raw tables.
         contract: of the feed.
-        loads: which; ``check`` has seen their files.
+        loads: which; ``cold_files.check`` has seen their files.
         folder: the cold folder.
 
     Returns:
@@ -219,21 +164,6 @@ def sweep(conninfo: str, folder: Path) -> None:
             conn.execute("delete from raw._cold_files where path = %s and aged_at is null", [path])
 
 
-def rows_of(load: ColdLoad, column: str, users: Sequence[str], folder: Path) -> int:
-    """How many rows of a load are of any of the users, as ``ingest.tombstones.clean`` compares them."""
-    wanted, texts = set(users), [_escaped(user) for user in users]
-    count = 0
-    try:
-        with gzip.open(folder / load.path, "rt", encoding="utf-8", newline="\n") as file:
-            place = file.readline().rstrip("\n").split("\t").index(column)
-            for line in file:
-                if any(text in line for text in texts):
-                    count += _unescaped(line.rstrip("\n").split("\t")[place]).strip(SPACE) in wanted
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise ColdFileBroken(f"{load.describe()} cannot be read: {error}") from error
-    return count
-
-
 def vacuum(conninfo: str, contract: Contract, gone: int) -> None:
     """Let the room of so many rows that left be used again; give it back to the disk where fewer stayed."""
     table = raw_table(contract.feed)
@@ -255,7 +185,7 @@ def _age(conn: psycopg.Connection, contract: Contract, load_id: int, folder: Pat
     if own:
         ledger.lock_children(conn, feed)
     mine = sql.SQL("_load_id = {}").format(sql.Literal(load_id))
-    counts, sha256 = _write(conn, [*own, table], mine, folder / path)
+    counts, sha256 = cold_files.write(conn, [*own, table], mine, folder / path)
     days = conn.execute(
         "select min(event_date), max(event_date) from raw._changed_days where load_id = %s", [load_id]
     ).fetchone()
@@ -279,54 +209,18 @@ def _age(conn: psycopg.Connection, contract: Contract, load_id: int, folder: Pat
     return load
 
 
-def _write(
-    conn: psycopg.Connection, tables: Sequence[sql.Identifier], mine: sql.Composable, target: Path
-) -> tuple[list[int], str]:
-    """Write the rows of a load to a file on the disk, and read it again; rows of each table, and the file's sha256."""
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in columns_of(conn, tables[-1]))
-    counts, content = [], hashlib.sha256()
-    target.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    with (
-        os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-        ledger.index_scans_only(conn),
-    ):
-        with gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed, conn.cursor() as cursor:
-            for number, table in enumerate(tables):
-                query = sql.SQL("copy (select {} from only {} where {}) to stdout (format text, header {})").format(
-                    columns, table, mine, sql.SQL("false" if number else "true")
-                )
-                with cursor.copy(query) as copy:
-                    for block in copy:
-                        content.update(block)
-                        packed.write(block)
-                counts.append(cursor.rowcount)
-        file.flush()
-        os.fsync(file.fileno())
-    for folder in (target.parent, target.parent.parent):
-        sync(folder)
-    try:
-        with gzip.open(target, "rb") as file_again:
-            is_whole = hashlib.file_digest(cast(io.BufferedReader, file_again), "sha256").digest() == content.digest()
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        is_whole = False
-    if not is_whole:
-        raise ColdFileBroken(f"{target} does not read as it was written: nothing was deleted")
-    return counts, _sha256(target)
-
-
 def _thaw(conn: psycopg.Connection, contract: Contract, load: ColdLoad, folder: Path) -> int:
     known = "select from raw._cold_files where path = %s and aged_at is not null for update"
     if conn.execute(known, [load.path]).fetchone() is None:
         return 0
     if _status(conn, load.load_id) not in ("loaded", "replayed"):
-        count = _read(conn, removed_table(contract.feed), load, folder)
+        count = cold_files.read(conn, removed_table(contract.feed), load, folder)
     elif load.row_count >= LARGE_ROWS:
         count = _read_into_own_table(conn, contract, load, folder)
     else:
         try:
             with conn.transaction():
-                count = _read(conn, raw_table(contract.feed), load, folder)
+                count = cold_files.read(conn, raw_table(contract.feed), load, folder)
         except psycopg.errors.CheckViolation:  # of a contract that was edited since: what was in raw stays right
             count = _read_into_own_table(conn, contract, load, folder)
     if count != load.row_count:
@@ -339,27 +233,12 @@ def _read_into_own_table(conn: psycopg.Connection, contract: Contract, load: Col
     """A table as a large load has it, which the contract's checks of now are no matter of."""
     table = load_table(contract.feed, load.load_id, 1)
     conn.execute(sql.SQL("create table {} (like {})").format(table, raw_table(contract.feed)))
-    count = _read(conn, table, load, folder)
+    count = cold_files.read(conn, table, load, folder)
     conn.execute(create_time_index(contract, table, with_load_id=False))
     conn.execute(sql.SQL("analyze {}").format(table))
     ledger.lock_children(conn, contract.feed)
     conn.execute(sql.SQL("alter table {} inherit {}").format(table, raw_table(contract.feed)))
     return count
-
-
-def _read(conn: psycopg.Connection, table: sql.Identifier, load: ColdLoad, folder: Path) -> int:
-    """COPY a file into a table; columns that the contract has got since are null, as in all rows of before."""
-    try:
-        with gzip.open(folder / load.path, "rb") as file, conn.cursor() as cursor:
-            header = file.readline()
-            names = header.decode().rstrip("\n").split("\t")
-            columns = sql.SQL(", ").join(map(sql.Identifier, names))
-            with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table, columns)) as copy:
-                while block := file.read(_BLOCK):
-                    copy.write(block)
-            return cursor.rowcount
-    except (OSError, EOFError, zlib.error) as error:
-        raise ColdFileBroken(f"{load.describe()} cannot be read: {error}") from error
 
 
 def _lock_load(conn: psycopg.Connection, load_id: int) -> str:
@@ -380,31 +259,3 @@ def _status(conn: psycopg.Connection, load_id: int) -> str:
 def _only(conn: psycopg.Connection) -> sql.SQL:
     """Postgres 18 would go on to every child."""
     return sql.SQL("only" if conn.info.server_version >= 180000 else "")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(folder: Path) -> None:
-    """Let what a folder names be on the disk, not in memory alone."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _escaped(text: str) -> str:
-    """A text as COPY writes it."""
-    text = text.replace("\\", "\\\\")
-    for letter, character in _ESCAPES.items():
-        text = text.replace(character, f"\\{letter}")
-    return text
-
-
-def _unescaped(field: str) -> str:
-    if field == r"\N":  # null is nobody
-        return ""
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), field)

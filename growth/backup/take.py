@@ -25,7 +25,7 @@ from growth.backup.errors import BackupFailed
 from growth.backup.programs import Dump, program_version
 from growth.backup.quiet import quiet
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder, reports_folder
-from ingest import cold
+from ingest import cold, cold_files
 from ingest.errors import ColdFileBroken
 from ingest.schema_version import schema_version
 
@@ -90,7 +90,7 @@ def take(
             _fill(part, warehouse, airflow, say, with_landing=with_landing)
             _settle(part, folder)
             part.rename(backup)
-            cold.sync(folder)
+            cold_files.sync(folder)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -195,10 +195,10 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copy2(path, copy)
 
 
-def _copy_cold(loads: Sequence[cold.ColdLoad], target: Path) -> None:
+def _copy_cold(loads: Sequence[cold_files.ColdLoad], target: Path) -> None:
     """Copy the files of the loads whose rows are not in the dump."""
     try:
-        cold.check(loads, cold_folder())
+        cold_files.check(loads, cold_folder())
     except ColdFileBroken as error:
         raise BackupFailed(f"{error}\nNo backup was made: it would lack these rows.") from error
     for load in loads:
@@ -214,4 +214,4 @@ def _settle(part: Path, folder: Path) -> None:
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
         path.chmod(0o700 if path.is_dir() else 0o600)
-        cold.sync(path)
+        cold_files.sync(path)

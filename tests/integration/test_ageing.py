@@ -29,7 +29,7 @@ from growth.gate_results import run_gate
 from growth.metrics.facts import read
 from growth.metrics.warehouse import FEEDS
 from growth.settings import cold_folder, feeds_folder
-from ingest import cold
+from ingest import cold, cold_files
 from ingest.contract_files import load_contracts
 from ingest.errors import ColdFileBroken, RawSchemaMismatchError, RowsInUse
 from ingest.unload import unload
@@ -57,7 +57,7 @@ def files(bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cold_folder()
 
 
-def age(bench, folder: Path, *loads: int) -> list[cold.ColdLoad | None]:
+def age(bench, folder: Path, *loads: int) -> list[cold_files.ColdLoad | None]:
     return [cold.age(bench.warehouse.conninfo("ingest"), bench.contracts["sessions"], load, folder) for load in loads]
 
 
@@ -65,7 +65,7 @@ def thaw(bench, folder: Path) -> int:
     conninfo = bench.warehouse.conninfo("ingest")
     with psycopg.connect(conninfo) as conn:
         loads = cold.cold_loads(conn)
-    cold.check(loads, folder)
+    cold_files.check(loads, folder)
     count = cold.thaw(conninfo, bench.contracts["sessions"], loads, folder)
     cold.sweep(conninfo, folder)
     return count
@@ -144,15 +144,15 @@ def test_whoever_is_killed_leaves_each_row_once(bench, files: Path, monkeypatch:
     conninfo, before = bench.warehouse.conninfo("ingest"), bench.rows(ALL)
 
     def dies(name: str) -> None:
-        works = getattr(cold, name)
+        works = getattr(cold_files, name)
 
         def die(*arguments: object) -> None:
             works(*arguments)
             raise Killed
 
-        monkeypatch.setattr(cold, name, die)
+        monkeypatch.setattr(cold_files, name, die)
 
-    dies("_write")  # the file is there, the rows are not deleted yet
+    dies("write")  # the file is there, the rows are not deleted yet
     with pytest.raises(Killed):
         age(bench, files, 2)
     assert (bench.rows(ALL), names(files)) == (before, ["2"])
@@ -163,7 +163,7 @@ def test_whoever_is_killed_leaves_each_row_once(bench, files: Path, monkeypatch:
     assert all(age(bench, files, 1, 2))
     with psycopg.connect(conninfo) as conn:
         loads = cold.cold_loads(conn)
-    dies("_read")  # the rows are back, and the transaction is not at its end
+    dies("read")  # the rows are back, and the transaction is not at its end
     with pytest.raises(Killed):
         cold.thaw(conninfo, bench.contracts["sessions"], loads, files)
     assert len(bench.rows(ALL)) == 2
@@ -300,7 +300,7 @@ def test_a_run_brings_back_what_it_needs(
         return [line for line in lines if line.startswith("Old rows") or old_rows.CHECK in line]
 
     with monkeypatch.context() as patch:
-        patch.setattr(cold, "_write", full)
+        patch.setattr(cold_files, "write", full)
         old_rows.leave(pipeline.warehouse, "one", said.append)
     assert said[-1] == "sessions: old rows stay in raw: warehouse: no space left on device"
     assert tell() == ["feed sessions, load_count 5, why_in_raw warehouse: no space left on device"]

@@ -18,7 +18,7 @@ import pytest
 
 from growth import ageing
 from growth.settings import cold_folder
-from ingest import cold, ledger
+from ingest import cold, cold_files, ledger
 
 ACT = "from growth import ageing, settings; ageing.{}(settings.Warehouse.from_environment(), print{})"
 AGE, BRING_BACK = ACT.format("age", ""), ACT.format("bring_back", ", full_refresh=True")
@@ -45,7 +45,7 @@ def before(feeds_that_age: None, bench, tmp_path: Path, monkeypatch: pytest.Monk
     return sorted(bench.rows(ROWS))
 
 
-def in_files(bench) -> list[cold.ColdLoad]:
+def in_files(bench) -> list[cold_files.ColdLoad]:
     with psycopg.connect(bench.warehouse.conninfo("ingest")) as conn:
         return cold.cold_loads(conn)
 
