@@ -1,0 +1,60 @@
+"""What a role may not do: nobody who reads or builds gets the owner's rights, or is in the way of loads."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from support.pipeline import Pipeline
+
+# As releases up to 0.1.0 made it: a temporary view of the caller's came before the server's own.
+OLD_FUNCTION = """
+drop function dwh._longest_transaction_seconds();
+create function dwh._longest_transaction_seconds() returns numeric
+language sql stable security definer set search_path = pg_catalog as $$
+    select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)
+    from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+$$;
+"""
+SHADOW = """
+create function pg_temp.evil() returns integer language plpgsql as
+$$begin execute 'alter role analyst superuser'; return 0; end$$;
+create temporary view pg_stat_activity as
+select current_database() as datname, now() as xact_start, pg_temp.evil() as pid;
+select dwh._longest_transaction_seconds();
+"""
+SUPERUSERS = "select rolname from pg_roles where rolname in ('ingest', 'transform', 'analyst') and rolsuper"
+DEFINERS = """
+select pronamespace::regnamespace || '.' || proname, coalesce(array_to_string(proconfig, ' '), '')
+from pg_proc
+where prosecdef and pronamespace <> all ('{pg_catalog, information_schema}'::regnamespace [])
+order by 1
+"""
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_a_reader_calls_as_the_owner_finds_nothing_of_the_readers(pipeline: Pipeline, is_old: bool) -> None:
+    if is_old:  # the next start of a release that knows better replaces it
+        with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+            conn.execute(OLD_FUNCTION)
+        pipeline.prepare()
+    try:
+        with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn:
+            conn.execute(SHADOW)
+        assert pipeline.query(SUPERUSERS) == []
+        assert pipeline.query("select dwh._longest_transaction_seconds() >= 0", "analyst") == [(True,)]
+    finally:  # roles outlive a test
+        with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+            conn.execute("alter role analyst nosuperuser")
+
+
+@pytest.mark.usefixtures("published")
+def test_every_function_with_its_owners_rights_looks_into_pg_temp_last(pipeline: Pipeline) -> None:
+    definers = pipeline.query(DEFINERS)
+    assert "dwh._longest_transaction_seconds" in dict(definers)
+    assert [name for name, settings in definers if not settings.endswith(", pg_temp")] == []
+
+
+def test_a_function_that_is_as_it_should_be_is_not_made_anew(pipeline: Pipeline) -> None:
+    query = "select 'dwh._longest_transaction_seconds'::regproc::oid"
+    made = pipeline.query(query)
+    assert pipeline.prepare().query(query) == made
