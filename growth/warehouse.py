@@ -13,6 +13,7 @@ from psycopg import sql
 from growth.alerts import ledger
 from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
+from growth.passwords import hashed
 from growth.settings import ROLES, Warehouse
 from growth.turns import TABLES as TURN
 from ingest.contract import Contract
@@ -102,10 +103,8 @@ def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
     for role in ROLES:
         verb = "alter" if role in existing else "create"
-        # hashed here, so that no log of the server can hold it
-        password = conn.pgconn.encrypt_password(warehouse.passwords[role].encode(), role.encode(), b"scram-sha-256")
         statement = sql.SQL("{} role {} login password {}").format(
-            sql.SQL(verb), sql.Identifier(role), sql.Literal(password.decode())
+            sql.SQL(verb), sql.Identifier(role), hashed(conn, role, warehouse.passwords[role])
         )
         conn.execute(statement)
         # member of its roles, an owner who is no superuser may give them schemas too

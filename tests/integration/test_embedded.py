@@ -173,8 +173,13 @@ def test_starting_command_in_a_pipe_ends_and_leaves_the_server(make_server: Make
 def test_owner_password_of_the_environment_counts(make_server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded = make_server()
     write(embedded, 5)
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        conn.execute("alter role embedded_admin set log_statement = 'all'")
     monkeypatch.setenv("WAREHOUSE_PASSWORD", "another ' one")
     assert ask(embedded, "select value from kept") == 5
+    log = embedded.log.read_text()
+    assert 'alter role "growth" login superuser password' in log
+    assert "another" not in log
 
 
 def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:

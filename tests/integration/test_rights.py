@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import psycopg
 import pytest
 from support.pipeline import Pipeline
+from support.postgres import PostgresServer
+
+from growth.preflight import DEFAULTS
+
+MIGRATE = Path(__file__).parents[2] / "docker" / "airflow" / "migrate.py"
 
 # As releases up to 0.1.0 made it: a temporary view of the caller's came before the server's own.
 OLD_FUNCTION = """
@@ -58,3 +66,33 @@ def test_a_function_that_is_as_it_should_be_is_not_made_anew(pipeline: Pipeline)
     query = "select 'dwh._longest_transaction_seconds'::regproc::oid"
     made = pipeline.query(query)
     assert pipeline.prepare().query(query) == made
+
+
+def test_the_password_that_replaces_a_default_is_in_no_log(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the one-shot of the stack; a server may log every statement, and logs each that fails."""
+    address = psycopg.conninfo.conninfo_to_dict(postgres_server.conninfo())
+    monkeypatch.setenv("PGPORT", str(address["port"]))
+    monkeypatch.setenv("AIRFLOW_PASSWORD", "airflow")
+    monkeypatch.setenv("WAREHOUSE_PASSWORD", "of our own, and nobody else's")
+    default = DEFAULTS["WAREHOUSE_PASSWORD"]
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn:
+        conn.execute(f"create role stack_owner login password '{default}'".encode())
+        conn.execute("create database stack_owner owner stack_owner")
+        conn.execute("alter role stack_owner set log_statement = 'all'")
+        try:
+            leave_default = runpy.run_path(str(MIGRATE))["leave_default"]
+            leave_default(str(address["host"]), "stack_owner", "WAREHOUSE_PASSWORD")
+            for password, is_welcome in ((default, False), ("of our own, and nobody else's", True)):
+                try:
+                    psycopg.connect(**address | {"user": "stack_owner", "password": password}).close()
+                    assert is_welcome
+                except psycopg.OperationalError:
+                    assert not is_welcome
+        finally:
+            conn.execute("drop database stack_owner")
+            conn.execute("drop role stack_owner")
+    log = postgres_server.log()
+    assert 'alter role "stack_owner" password' in log
+    assert "of our own" not in log

@@ -45,6 +45,13 @@ class PostgresServer:
             host=self.host, port=self.port, user=self.user, password=self.password, dbname=database
         )
 
+    def log(self) -> str:
+        """What the server has logged so far."""
+        with psycopg.connect(self.conninfo()) as conn:
+            query = "select pg_read_binary_file(current_setting('data_directory') || '/../postgres.log')"
+            ((log,),) = conn.execute(query).fetchall()
+        return bytes(log).decode(errors="replace")
+
 
 def _bin_folder() -> Path:
     if folder := os.environ.get("TEST_POSTGRES_BIN"):
