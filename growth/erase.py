@@ -105,7 +105,7 @@ def _found(warehouse: Warehouse, who: People) -> list[Place]:
                 Place(f"raw._rejects ({contract.feed})", there.reject_count),
             ]
         places += [Place(f"{cold_folder() / load.path}", count) for load, count in _cold(conn, who)]
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with people.connect(warehouse) as conn:
         return [*(place for place in places if place.row_count), *people.find(conn, who)]
 
 

@@ -43,6 +43,8 @@ group by 1, 2, 3, 4
 having bool_or(attname = any(%(names)s) or format_type(atttypid, null) in ('text', 'character varying'))
 order by 1, 2
 """
+# What of a session's errors the server's log leaves out: values, and statements, of which ours name the people.
+QUIET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic"}
 KEPT_FAILURES, ROLLBACK_COPIES = "(^|_)dq_failures$", "(^|_)mart_previous$"
 
 
@@ -68,6 +70,21 @@ class People:
     def columns(self) -> list[str]:
         """Names of columns that hold users' ids: the contracts', and those of the models."""
         return sorted({*USER_COLUMNS, *(str(contract.user) for contract in self.contracts)})
+
+
+@contextmanager
+def connect(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Connection as the owner, whose statements with ids stay out of the server's log where the owner may say so.
+
+    Not a setting of the role, as for others: of what else the owner does, the log is to tell.
+    """
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        for name, value in QUIET.items():
+            conn.execute(
+                "select set_config(%s, %s, false) where has_parameter_privilege(%s, 'set')", [name, value, name]
+            )
+        conn.commit()
+        yield conn
 
 
 def find(conn: psycopg.Connection, people: People) -> list[Place]:
@@ -98,7 +115,7 @@ def erase(warehouse: Warehouse, people: People, schemas: str, *, only_sure: bool
         What was deleted.
     """
     places = []
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with connect(warehouse) as conn:
         found = [each for each in _tables(conn, people) if each.users and re.search(schemas, each.schema)]
         for each in sorted(found, key=lambda table: table.is_view):
             condition = each.rows_of(people)
@@ -140,7 +157,7 @@ def drop_kept(warehouse: Warehouse, schemas: str) -> list[str]:
 def erase_messages(warehouse: Warehouse, people: People) -> list[Place]:
     """Delete rows of Elementary's tables that quote an id, as the messages of Postgres and samples of rows do."""
     places = []
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with connect(warehouse) as conn:
         for each in _tables(conn, people):
             if not each.schema.endswith("elementary") or not each.texts or each.is_view:
                 continue

@@ -10,6 +10,7 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
+from growth import people
 from growth.alerts import ledger
 from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
@@ -44,7 +45,7 @@ order by relname
 # role → what of its errors the server's log leaves out
 QUIET = {
     "ingest": {"log_min_messages": "fatal", "log_min_error_statement": "panic"},
-    "transform": {"log_error_verbosity": "terse", "log_min_error_statement": "panic"},
+    "transform": people.QUIET,
 }
 # role → how long it may be in the way of others, and wait for others: a session that somebody left open with a
 # transaction in it must not hold up every run to come. What waits for whom it should sets lock_timeout itself.

@@ -8,6 +8,7 @@ import gzip
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -359,6 +360,34 @@ def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipelin
     assert [(each.table, each.row_count) for each in gone] == [("mart.mine", 3)]
     assert pipeline.query("select * from dwh.keys") == [("other", "7"), ("customer", "77")]
     assert len(pipeline.query("select * from dwh.facts")) == 4
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+def test_an_erasure_that_fails_leaves_no_id_in_the_servers_log(
+    pipeline: Pipeline, postgres_server: PostgresServer, is_superuser: bool
+) -> None:
+    contracts = tuple(load_contracts(feeds_folder()).values())
+    user = f"erika-{is_superuser}"
+    who = people.People("customer", (user,), contracts, is_only=True)
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("create schema mine; create table mine.users (user_id text primary key)")
+        conn.execute("create table mine.orders (customer text references mine.users)")
+        for table in ("users", "orders"):
+            conn.execute(f"insert into mine.{table} values (%s)".encode(), [user])
+    with psycopg.connect(pipeline.warehouse.conninfo(), autocommit=True) as conn:
+        if not is_superuser:  # who may not say so erases all the same
+            conn.execute("create role plain_owner login password 'plain_owner' in role ingest, transform")
+        try:
+            owner = pipeline.warehouse.user if is_superuser else "plain_owner"
+            passwords = {**pipeline.warehouse.passwords, "plain_owner": "plain_owner"}
+            warehouse = replace(pipeline.warehouse, user=owner, passwords=passwords)
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                people.erase(warehouse, who, "^mine$", only_sure=False)
+        finally:
+            conn.execute("drop role if exists plain_owner")
+    log = postgres_server.log()
+    assert 'violates foreign key constraint "orders_customer_fkey"' in log
+    assert (user in log) is not is_superuser
 
 
 @pytest.mark.parametrize("user", ["7", "bob@example.com"])
