@@ -117,6 +117,8 @@ def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     if may_create != (True,):  # dbt's dev schemas
         conn.execute(sql.SQL("grant create on database {} to transform").format(database))
     conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+    # of sessions that people open; those of ours have less (Warehouse.conninfo)
+    conn.execute(sql.SQL("alter role current_user in database {} set search_path = public").format(database))
     _set(conn, database, PATIENCE)
 
 

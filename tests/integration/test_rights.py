@@ -10,6 +10,7 @@ import pytest
 from support.pipeline import Pipeline
 from support.postgres import PostgresServer
 
+from growth.cleanup import forget_removed_rows
 from growth.preflight import DEFAULTS
 
 MIGRATE = Path(__file__).parents[2] / "docker" / "airflow" / "migrate.py"
@@ -66,6 +67,40 @@ def test_a_function_that_is_as_it_should_be_is_not_made_anew(pipeline: Pipeline)
     query = "select 'dwh._longest_transaction_seconds'::regproc::oid"
     made = pipeline.query(query)
     assert pipeline.prepare().query(query) == made
+
+
+def test_no_schema_of_the_owners_name_gives_the_owner_functions(pipeline: Pipeline) -> None:
+    """transform may make one, and a function that fits better than the server's own, which takes anything."""
+    owner = pipeline.warehouse.user
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute(
+            f"""
+            create schema {owner};
+            create function {owner}.format(text, text) returns text language plpgsql as
+            $$begin execute 'alter role transform superuser'; return 'raw.sessions'; end$$
+            """.encode()
+        )
+        conn.execute("create table dwh._consumed_loads (model text, load_id bigint)")
+    for user in (1, 2):
+        pipeline.land("sessions", "a.csv", [f"{user},2024-01-05 10:00:00,true,DIRECT"])
+        pipeline.load("sessions")
+    try:
+        assert forget_removed_rows(pipeline.warehouse) == ["sessions"]
+        assert pipeline.query(SUPERUSERS) == []
+        # nor in a session that somebody opens
+        login = pipeline.warehouse.login(owner)
+        address = {
+            "host": "PGHOST",
+            "port": "PGPORT",
+            "dbname": "PGDATABASE",
+            "user": "PGUSER",
+            "password": "PGPASSWORD",
+        }
+        with psycopg.connect("", **{name: login[variable] for name, variable in address.items()}) as conn:
+            assert conn.execute("select current_schemas(true)").fetchone() == (["pg_catalog", "public"],)
+    finally:  # roles outlive a test
+        with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+            conn.execute("alter role transform nosuperuser")
 
 
 def test_the_password_that_replaces_a_default_is_in_no_log(
