@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from support.pipeline import Pipeline
-from support.postgres import PostgresServer
+from support.postgres import PostgresServer, new_warehouse
 
 from growth.cleanup import forget_removed_rows
 from growth.preflight import DEFAULTS
@@ -38,6 +40,15 @@ from pg_proc
 where prosecdef and pronamespace <> all ('{pg_catalog, information_schema}'::regnamespace [])
 order by 1
 """
+
+
+@pytest.fixture(scope="module")
+def reader(postgres_server: PostgresServer) -> Iterator[psycopg.Connection]:
+    """A session of analyst's, in a warehouse that nothing changes."""
+    with new_warehouse(postgres_server, "growth_read") as warehouse:
+        Pipeline(warehouse, Path("landing")).prepare()
+        with psycopg.connect(warehouse.conninfo("analyst"), autocommit=True) as conn:
+            yield conn
 
 
 @pytest.mark.parametrize("is_old", [False, True])
@@ -101,6 +112,54 @@ def test_no_schema_of_the_owners_name_gives_the_owner_functions(pipeline: Pipeli
     finally:  # roles outlive a test
         with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
             conn.execute("alter role transform nosuperuser")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pg_advisory_lock(hashtextextended('growth.erasure', 0))",
+        "pg_advisory_lock(1, 2)",
+        "pg_advisory_xact_lock_shared(1)",
+        "pg_try_advisory_lock_shared(1, 2)",
+        "pg_try_advisory_xact_lock(1)",
+        "lo_create(0)",
+        "lo_creat(-1)",
+        r"lo_from_bytea(0, '\x00')",
+        r"lowrite(0, '\x00')",
+        r"lo_put(1, 0, '\x00')",
+        "lo_import('/etc/hostname')",
+    ],
+)
+def test_a_reader_takes_no_lock_and_stores_no_large_object(reader: psycopg.Connection, call: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"permission denied for function (pg|lo)"):
+        reader.execute(f"select {call}".encode())
+
+
+def test_where_the_owner_is_no_superuser_all_is_as_it_was(postgres_server: PostgresServer) -> None:
+    with (
+        new_warehouse(postgres_server, "growth_plain") as warehouse,
+        psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn,
+    ):
+        conn.execute("create role plain_owner login createrole password 'plain_owner'")
+        conn.execute("alter database growth_plain owner to plain_owner")
+        conn.execute("grant ingest, transform, analyst to plain_owner with admin option")
+        passwords = {**warehouse.passwords, "plain_owner": "plain_owner"}
+        try:
+            pipeline = Pipeline(replace(warehouse, user="plain_owner", passwords=passwords), Path("landing")).prepare()
+            assert pipeline.query("select pg_try_advisory_xact_lock(1)", "analyst") == [(True,)]
+            # and once it is, the next start takes them away, from a warehouse that is there
+            conn.execute("alter role plain_owner superuser")
+            pipeline.prepare()
+            for role, may in (("ingest", True), ("transform", True), ("analyst", False)):
+                query = f"select has_function_privilege('{role}', 'pg_advisory_lock(bigint)', 'execute')"
+                assert pipeline.query(query) == [(may,)], role
+            assert pipeline.prepare().query("select pg_try_advisory_xact_lock(1)", "ingest") == [(True,)]
+        finally:
+            with psycopg.connect(postgres_server.conninfo("growth_plain"), autocommit=True) as inside:
+                inside.execute("reassign owned by plain_owner to growth")
+                inside.execute("drop owned by plain_owner")
+            conn.execute("alter database growth_plain owner to growth")
+            conn.execute("drop role plain_owner")
 
 
 def test_the_password_that_replaces_a_default_is_in_no_log(
