@@ -327,6 +327,9 @@ def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytes
     )
     assert done.exit_code == 0, done.output
     assert "Building" not in done.output
+    assert "Nothing of them is there. Are the ids written as the files have them?" in done.output
+    assert "There was nothing of them to erase." in done.output
+    assert "They are erased" not in done.output
     pipeline.land("sessions", "a.csv", ["041,2024-01-01,true,DIRECT", "42,no time,true,", "43,2024-01-01,true,EMAIL"])
     [result] = load_feed(
         pipeline.warehouse.conninfo("ingest"),
@@ -339,6 +342,29 @@ def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytes
     # nor does the server's own log quote what files hold
     assert pipeline.query("show log_min_messages", "ingest") == [("fatal",)]
     assert pipeline.query("show log_error_verbosity") == [("terse",)]
+
+
+def test_an_id_with_zeros_is_the_number_that_raw_has(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("growth.erase._rebuild", lambda *_: "")  # building is not what this is about
+    record = "42,2024-01-01,true,DIRECT"
+    delivered = pipeline.land("sessions", "a.csv", [record, "43,2024-01-01,true,EMAIL"])
+    pipeline.load("sessions")
+    shown = erase("--user", "0042", "--user", "+44", "--dry-run")
+    assert re.search(r"raw\.sessions +\| +1\n", shown.output), shown.output
+    assert "looked for, too: 42, 44\n" in shown.output
+    assert "Raw has no rows of these ids. Are they written as the files have them? +44, 44\n" in shown.output
+    done = erase("--user", " 0042", "--yes")
+    assert done.exit_code == 3, done.output
+    assert str(delivered) in done.stdout
+    assert "They are erased" in done.output
+    assert pipeline.query("select userid from raw.sessions") == [(43,)]
+    # and the same file brings nobody back
+    delivered.rename(delivered.with_name("again.csv"))
+    contract = load_contracts(feeds_folder())["sessions"]
+    load_feed(pipeline.warehouse.conninfo("ingest"), contract, pipeline.landing, run_id="again")
+    assert pipeline.query("select distinct userid from raw.sessions") == [(43,)]
 
 
 def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipeline: Pipeline) -> None:
