@@ -51,6 +51,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
     if dry_run:
         retired, unknown = _retired(warehouse)
         _tell_retired(unknown)
+        _tell_unsearched(warehouse, who)
         sys.exit(_name_files(who, retired))
     if not yes:
         click.confirm(f"Erase {len(who.users)} ids of {identity}? There is no way back.", abort=True, err=True)
@@ -73,6 +74,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
             say("These tables still hold them and are not ours to change: see to them, then repeat the command.")
             sys.exit(1)
         say("These tables hold a text like one of the ids; whether it is the person, only you can tell.")
+    _tell_unsearched(warehouse, who)
     retired, unknown = _retired(warehouse)
     if unknown:
         _tell_retired(unknown)
@@ -128,6 +130,14 @@ def _tell_strangers(warehouse: Warehouse, who: People, found: Sequence[Place]) -
         known = erasure.with_rows(conn, who.contracts, who.users)
     if strangers := [user for user in who.users if known.isdisjoint(erasure.spellings(who.contracts, user))]:
         say(f"Raw has no rows of these ids. Are they written as the files have them? {', '.join(strangers)}")
+
+
+def _tell_unsearched(warehouse: Warehouse, who: People) -> None:
+    if names := people.unsearched(warehouse, who):
+        say(
+            f"Role {warehouse.user} may not read these tables, so nobody was looked for there: {', '.join(names)}."
+            " See to them yourself, or let the role read them and repeat the command."
+        )
 
 
 def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold.ColdLoad, int]]:

@@ -31,13 +31,15 @@ select pg_namespace.nspname, pg_class.relname, pg_class.relkind = 'm', pg_get_us
         array_agg(attname::text) filter (
             where not attname = any(%(names)s) and format_type(atttypid, null) in ('text', 'character varying')
         ), '{}'
-    ) as texts
+    ) as texts,
+    bool_and(
+        has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')
+    ) as is_readable
 from pg_class
 inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
 inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
 where
     pg_class.relkind in ('r', 'm') and attnum > 0 and not attisdropped
-    and has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')
     and nspname <> 'raw' and nspname <> 'information_schema' and nspname !~ '^pg_'
 group by 1, 2, 3, 4
 having bool_or(attname = any(%(names)s) or format_type(atttypid, null) in ('text', 'character varying'))
@@ -98,6 +100,12 @@ def find(conn: psycopg.Connection, people: People) -> list[Place]:
         if long and each.texts and (count := _count(conn, each, _equal(each.texts, long))):
             places.append(Place(each.name, count, is_sure=False))
     return places
+
+
+def unsearched(warehouse: Warehouse, people: People) -> list[str]:
+    """The tables that could hold the people, and that the owner, who is no superuser then, may not read."""
+    with connect(warehouse) as conn:
+        return [each.name for each in _all_tables(conn, people) if not each.is_readable]
 
 
 def erase(warehouse: Warehouse, people: People, schemas: str, *, only_sure: bool) -> list[Place]:
@@ -243,6 +251,7 @@ class _Table:
     users: list[str]
     has_identity: bool
     texts: list[str]
+    is_readable: bool
 
     @property
     def name(self) -> str:
@@ -260,6 +269,10 @@ class _Table:
 
 
 def _tables(conn: psycopg.Connection, people: People) -> list[_Table]:
+    return [each for each in _all_tables(conn, people) if each.is_readable]
+
+
+def _all_tables(conn: psycopg.Connection, people: People) -> list[_Table]:
     return [_Table(*row) for row in conn.execute(TABLES, {"names": people.columns}).fetchall()]
 
 

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
 from support.pipeline import Pipeline
-from support.postgres import PostgresServer, new_warehouse
+from support.postgres import PostgresServer, new_warehouse, plain_owner
 from support.ways import ageing_contracts, describe_difference
 
 from growth import ageing, people
@@ -414,6 +414,27 @@ def test_an_erasure_that_fails_leaves_no_id_in_the_servers_log(
     log = postgres_server.log()
     assert 'violates foreign key constraint "orders_customer_fkey"' in log
     assert (user in log) is not is_superuser
+
+
+def test_what_the_owner_may_not_read_is_named(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GROWTH_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))
+    with plain_owner(postgres_server, "growth_plain") as warehouse:
+        for name, value in warehouse.environment().items():
+            monkeypatch.setenv(name, value)
+        with psycopg.connect(postgres_server.conninfo("growth_plain")) as conn:
+            conn.execute("create schema closed; create table closed.users (user_id text)")
+            conn.execute("create schema open; create table open.notes (note text); create table open.counts (n bigint)")
+            conn.execute("grant usage on schema open to plain_owner")
+        for option in ("--dry-run", "--yes"):
+            done = erase("--user", PERSON, option)
+            assert done.exit_code == 0, done.output
+            assert "may not read these tables, so nobody was looked for there: closed.users, open.notes." in done.output
+        with psycopg.connect(postgres_server.conninfo("growth_plain")) as conn:
+            conn.execute("drop schema closed cascade; grant select on open.notes to plain_owner")
+        assert "may not read" not in erase("--user", PERSON, "--yes").output
 
 
 @pytest.mark.parametrize("user", ["7", "bob@example.com"])

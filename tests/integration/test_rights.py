@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 from support.pipeline import Pipeline
-from support.postgres import PostgresServer, new_warehouse
+from support.postgres import PostgresServer, new_warehouse, plain_owner
 
 from growth.cleanup import forget_removed_rows
 from growth.preflight import DEFAULTS
@@ -136,30 +135,17 @@ def test_a_reader_takes_no_lock_and_stores_no_large_object(reader: psycopg.Conne
 
 
 def test_where_the_owner_is_no_superuser_all_is_as_it_was(postgres_server: PostgresServer) -> None:
-    with (
-        new_warehouse(postgres_server, "growth_plain") as warehouse,
-        psycopg.connect(postgres_server.conninfo(), autocommit=True) as conn,
-    ):
-        conn.execute("create role plain_owner login createrole password 'plain_owner'")
-        conn.execute("alter database growth_plain owner to plain_owner")
-        conn.execute("grant ingest, transform, analyst to plain_owner with admin option")
-        passwords = {**warehouse.passwords, "plain_owner": "plain_owner"}
-        try:
-            pipeline = Pipeline(replace(warehouse, user="plain_owner", passwords=passwords), Path("landing")).prepare()
-            assert pipeline.query("select pg_try_advisory_xact_lock(1)", "analyst") == [(True,)]
-            # and once it is, the next start takes them away, from a warehouse that is there
+    with plain_owner(postgres_server, "growth_plain") as warehouse:
+        pipeline = Pipeline(warehouse, Path("landing")).prepare()
+        assert pipeline.query("select pg_try_advisory_xact_lock(1)", "analyst") == [(True,)]
+        # and once it is, the next start takes them away, from a warehouse that is there
+        with psycopg.connect(postgres_server.conninfo()) as conn:
             conn.execute("alter role plain_owner superuser")
-            pipeline.prepare()
-            for role, may in (("ingest", True), ("transform", True), ("analyst", False)):
-                query = f"select has_function_privilege('{role}', 'pg_advisory_lock(bigint)', 'execute')"
-                assert pipeline.query(query) == [(may,)], role
-            assert pipeline.prepare().query("select pg_try_advisory_xact_lock(1)", "ingest") == [(True,)]
-        finally:
-            with psycopg.connect(postgres_server.conninfo("growth_plain"), autocommit=True) as inside:
-                inside.execute("reassign owned by plain_owner to growth")
-                inside.execute("drop owned by plain_owner")
-            conn.execute("alter database growth_plain owner to growth")
-            conn.execute("drop role plain_owner")
+        pipeline.prepare()
+        for role, may in (("ingest", True), ("transform", True), ("analyst", False)):
+            query = f"select has_function_privilege('{role}', 'pg_advisory_lock(bigint)', 'execute')"
+            assert pipeline.query(query) == [(may,)], role
+        assert pipeline.prepare().query("select pg_try_advisory_xact_lock(1)", "ingest") == [(True,)]
 
 
 def test_the_password_that_replaces_a_default_is_in_no_log(
