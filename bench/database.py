@@ -48,7 +48,8 @@ def _database(conninfo: str) -> Iterator[str]:
         conn.execute(sql.SQL("drop database if exists {} with (force)").format(name))
         conn.execute(sql.SQL("create database {}").format(name))
     try:
-        yield make_conninfo(conninfo, dbname=DATABASE)
+        # the warehouse's owner searches no schema for tables by default; these are of no warehouse
+        yield make_conninfo(conninfo, dbname=DATABASE, options="")
     finally:
         with psycopg.connect(conninfo, autocommit=True) as conn:
             conn.execute(sql.SQL("drop database {} with (force)").format(name))

@@ -38,6 +38,7 @@ from embedded.place import (
     server_folder,
 )
 from embedded.processes import alive, living, stop_all, wait_until
+from growth.passwords import hashed
 from growth.settings import Warehouse
 
 __all__ = ["EmbeddedError", "EmbeddedPostgres", "ServerStatus", "psql_binary"]
@@ -354,7 +355,7 @@ class EmbeddedPostgres:
                             sql.SQL("alter" if known else "create"),
                             sql.Identifier(role),
                             sql.SQL(attribute),
-                            sql.Literal(password),
+                            hashed(conn, role, password),
                         )
                     )
                     if role == METADATA:  # losing the last moment of a crash is nothing to it, and it commits often

@@ -47,12 +47,14 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
     warehouse = prepared()
     found = _found(warehouse, who)
     click.echo(_shown(found), nl=False)
+    _tell_strangers(warehouse, who, found)
     if dry_run:
         retired, unknown = _retired(warehouse)
         _tell_retired(unknown)
+        _tell_unsearched(warehouse, who)
         sys.exit(_name_files(who, retired))
     if not yes:
-        click.confirm(f"Erase {len(who.users)} users of {identity}? There is no way back.", abort=True, err=True)
+        click.confirm(f"Erase {len(who.users)} ids of {identity}? There is no way back.", abort=True, err=True)
     run_id = f"erase {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     with no_run_beside(warehouse):
         _erase(warehouse, who, run_id, is_known=bool(found))
@@ -72,12 +74,16 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
             say("These tables still hold them and are not ours to change: see to them, then repeat the command.")
             sys.exit(1)
         say("These tables hold a text like one of the ids; whether it is the person, only you can tell.")
+    _tell_unsearched(warehouse, who)
     retired, unknown = _retired(warehouse)
     if unknown:
         _tell_retired(unknown)
         sys.exit(1)
     erasure.complete(warehouse.conninfo("ingest"), who.contracts, who.users)
-    say("They are erased: the warehouse holds nothing of them. Backups of before still do.")
+    if found:
+        say("They are erased: the warehouse holds nothing of them. Backups of before still do.")
+    else:
+        say("There was nothing of them to erase. What a later file has of these ids is kept out.")
     sys.exit(_name_files(who, retired))
 
 
@@ -87,9 +93,15 @@ def _people(identity: str, texts: Sequence[str]) -> People:
     identities = sorted({each.user_identity for each in contracts.values() if each.user is not None})
     if not feeds:
         raise click.BadParameter(f"no feed has it; there are: {', '.join(identities)}", param_hint="--identity")
-    users = tuple(dict.fromkeys(filter(None, (text.strip(SPACE) for text in texts))))
-    if not users:
+    ids = tuple(filter(None, (text.strip(SPACE) for text in texts)))
+    if not ids:
         raise click.UsageError("Name at least one person: --user or --users-from.")
+    users = tuple(dict.fromkeys(spelling for each in ids for spelling in erasure.spellings(feeds, each)))
+    if added := [user for user in users if user not in ids]:
+        say(
+            "Feeds of integers have ids without leading zeros and signs, so these are looked for, too: "
+            + ", ".join(added)
+        )
     return People(identity, users, tuple(feeds), is_only=identities == [identity])
 
 
@@ -105,8 +117,27 @@ def _found(warehouse: Warehouse, who: People) -> list[Place]:
                 Place(f"raw._rejects ({contract.feed})", there.reject_count),
             ]
         places += [Place(f"{cold_folder() / load.path}", count) for load, count in _cold(conn, who)]
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with people.connect(warehouse) as conn:
         return [*(place for place in places if place.row_count), *people.find(conn, who)]
+
+
+def _tell_strangers(warehouse: Warehouse, who: People, found: Sequence[Place]) -> None:
+    """Say of which ids there is nothing: one that is misspelled would leave the person where they are."""
+    if not found:
+        say("Nothing of them is there. Are the ids written as the files have them?")
+        return
+    with psycopg.connect(warehouse.conninfo("ingest")) as conn:
+        known = erasure.with_rows(conn, who.contracts, who.users)
+    if strangers := [user for user in who.users if known.isdisjoint(erasure.spellings(who.contracts, user))]:
+        say(f"Raw has no rows of these ids. Are they written as the files have them? {', '.join(strangers)}")
+
+
+def _tell_unsearched(warehouse: Warehouse, who: People) -> None:
+    if names := people.unsearched(warehouse, who):
+        say(
+            f"Role {warehouse.user} may not read these tables, so nobody was looked for there: {', '.join(names)}."
+            " See to them yourself, or let the role read them and repeat the command."
+        )
 
 
 def _cold(conn: psycopg.Connection, who: People) -> list[tuple[cold_files.ColdLoad, int]]:

@@ -31,18 +31,22 @@ select pg_namespace.nspname, pg_class.relname, pg_class.relkind = 'm', pg_get_us
         array_agg(attname::text) filter (
             where not attname = any(%(names)s) and format_type(atttypid, null) in ('text', 'character varying')
         ), '{}'
-    ) as texts
+    ) as texts,
+    bool_and(
+        has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')
+    ) as is_readable
 from pg_class
 inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
 inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
 where
     pg_class.relkind in ('r', 'm') and attnum > 0 and not attisdropped
-    and has_schema_privilege(pg_namespace.oid, 'usage') and has_table_privilege(pg_class.oid, 'select')
     and nspname <> 'raw' and nspname <> 'information_schema' and nspname !~ '^pg_'
 group by 1, 2, 3, 4
 having bool_or(attname = any(%(names)s) or format_type(atttypid, null) in ('text', 'character varying'))
 order by 1, 2
 """
+# What of a session's errors the server's log leaves out: values, and statements, of which ours name the people.
+QUIET = {"log_error_verbosity": "terse", "log_min_error_statement": "panic"}
 KEPT_FAILURES, ROLLBACK_COPIES = "(^|_)dq_failures$", "(^|_)mart_previous$"
 
 
@@ -70,6 +74,21 @@ class People:
         return sorted({*USER_COLUMNS, *(str(contract.user) for contract in self.contracts)})
 
 
+@contextmanager
+def connect(warehouse: Warehouse) -> Iterator[psycopg.Connection]:
+    """Connection as the owner, whose statements with ids stay out of the server's log where the owner may say so.
+
+    Not a setting of the role, as for others: of what else the owner does, the log is to tell.
+    """
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        for name, value in QUIET.items():
+            conn.execute(
+                "select set_config(%s, %s, false) where has_parameter_privilege(%s, 'set')", [name, value, name]
+            )
+        conn.commit()
+        yield conn
+
+
 def find(conn: psycopg.Connection, people: People) -> list[Place]:
     """The tables outside of raw with rows of the people; a column of any name counts where the id is long enough."""
     places = []
@@ -81,6 +100,12 @@ def find(conn: psycopg.Connection, people: People) -> list[Place]:
         if long and each.texts and (count := _count(conn, each, _equal(each.texts, long))):
             places.append(Place(each.name, count, is_sure=False))
     return places
+
+
+def unsearched(warehouse: Warehouse, people: People) -> list[str]:
+    """The tables that could hold the people, and that the owner, who is no superuser then, may not read."""
+    with connect(warehouse) as conn:
+        return [each.name for each in _all_tables(conn, people) if not each.is_readable]
 
 
 def erase(warehouse: Warehouse, people: People, schemas: str, *, only_sure: bool) -> list[Place]:
@@ -98,7 +123,7 @@ def erase(warehouse: Warehouse, people: People, schemas: str, *, only_sure: bool
         What was deleted.
     """
     places = []
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with connect(warehouse) as conn:
         found = [each for each in _tables(conn, people) if each.users and re.search(schemas, each.schema)]
         for each in sorted(found, key=lambda table: table.is_view):
             condition = each.rows_of(people)
@@ -140,7 +165,7 @@ def drop_kept(warehouse: Warehouse, schemas: str) -> list[str]:
 def erase_messages(warehouse: Warehouse, people: People) -> list[Place]:
     """Delete rows of Elementary's tables that quote an id, as the messages of Postgres and samples of rows do."""
     places = []
-    with psycopg.connect(warehouse.conninfo()) as conn:
+    with connect(warehouse) as conn:
         for each in _tables(conn, people):
             if not each.schema.endswith("elementary") or not each.texts or each.is_view:
                 continue
@@ -226,6 +251,7 @@ class _Table:
     users: list[str]
     has_identity: bool
     texts: list[str]
+    is_readable: bool
 
     @property
     def name(self) -> str:
@@ -243,6 +269,10 @@ class _Table:
 
 
 def _tables(conn: psycopg.Connection, people: People) -> list[_Table]:
+    return [each for each in _all_tables(conn, people) if each.is_readable]
+
+
+def _all_tables(conn: psycopg.Connection, people: People) -> list[_Table]:
     return [_Table(*row) for row in conn.execute(TABLES, {"names": people.columns}).fetchall()]
 
 

@@ -25,7 +25,7 @@ from ingest.errors import IngestError
 from ingest.landing import ARCHIVE_FOLDER
 from ingest.records import MAX_RECORD_BYTES
 from ingest.source import Source, open_source
-from ingest.tombstones import SPACE
+from ingest.tombstones import SPACE, as_number, has_numbers
 
 # How Elementary's report has its data: as base64, in which no id is found by its text.
 PACKED = re.compile(rb"atob\('([A-Za-z0-9+/]+={0,2})'\)")
@@ -153,7 +153,7 @@ def _has_user(path: Path, contract: Contract, users: Sequence[str]) -> bool:
     """Whether a record's user is one of them; any of its fields, where the header does not say which is the user."""
     column = contract.column(str(contract.user))
     names = {header_key(name) for name in (column.name, *column.aliases)}
-    wanted, is_number = set(users), column.type in ("bigint", "integer")
+    wanted, is_number = set(users), has_numbers(contract)
     with open_source(path, contract) as source:
         dialect = source.csv
         csv.field_size_limit(MAX_RECORD_BYTES)  # as long as what loads
@@ -181,4 +181,4 @@ def _is_one_of(field: str, wanted: set[str], *, is_number: bool) -> bool:
     text = field.strip(SPACE)
     if text in wanted:
         return True
-    return is_number and re.fullmatch(r"[+-]?[0-9]{1,40}", text) is not None and str(int(text)) in wanted
+    return is_number and as_number(text) in wanted

@@ -75,6 +75,8 @@ class Warehouse:
         from psycopg.conninfo import make_conninfo
 
         role = role or self.user
+        # nobody else's functions: transform may make a schema of the owner's name, which else is searched by default
+        path = " -c search_path=pg_catalog,pg_temp" if role == self.user else ""
         return make_conninfo(
             host=self.host,
             port=self.port,
@@ -83,7 +85,7 @@ class Warehouse:
             password=self.passwords[role],
             application_name="growth",
             connect_timeout=10,
-            options="-c timezone=UTC -c datestyle=ISO,YMD",
+            options=f"-c timezone=UTC -c datestyle=ISO,YMD{path}",
         )
 
     def login(self, role: str) -> dict[str, str]:

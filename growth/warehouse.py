@@ -10,9 +10,11 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
+from growth import people
 from growth.alerts import ledger
 from growth.metrics.objects import ensure_readable
 from growth.operations import ensure_operations
+from growth.passwords import hashed
 from growth.settings import ROLES, Warehouse
 from growth.turns import TABLES as TURN
 from ingest.contract import Contract
@@ -40,10 +42,25 @@ where
     and not has_table_privilege(%(reader)s, oid, 'select')
 order by relname
 """
-# role → what of its errors the server's log leaves out
+# What everybody may call unless it is taken away: locks, by which a reader could stall loads, erasures and runs for
+# ever; and what stores large objects, for which it takes no right on any schema.
+OPEN_FUNCTIONS = """
+select format('%I.%I(%s)', nspname, proname, pg_get_function_identity_arguments(pg_proc.oid)),
+    proname ~ 'advisory' as is_lock
+from pg_proc inner join pg_namespace on pronamespace = pg_namespace.oid
+where
+    nspname = 'pg_catalog'
+    and (
+        proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+        or proname in ('lo_creat', 'lo_create', 'lo_from_bytea', 'lowrite', 'lo_put', 'lo_import')
+    )
+    and has_function_privilege('public', pg_proc.oid, 'execute')
+"""
+# role → what of its errors the server's log leaves out, where we may say so: its messages quote values and statements.
+# What goes wrong is told to us, and stands in the ledger, the quarantine or the log of the run.
 QUIET = {
     "ingest": {"log_min_messages": "fatal", "log_min_error_statement": "panic"},
-    "transform": {"log_error_verbosity": "terse", "log_min_error_statement": "panic"},
+    "transform": people.QUIET,
 }
 # role → how long it may be in the way of others, and wait for others: a session that somebody left open with a
 # transaction in it must not hold up every run to come. What waits for whom it should sets lock_timeout itself.
@@ -102,32 +119,32 @@ def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
     for role in ROLES:
         verb = "alter" if role in existing else "create"
-        # hashed here, so that no log of the server can hold it
-        password = conn.pgconn.encrypt_password(warehouse.passwords[role].encode(), role.encode(), b"scram-sha-256")
         statement = sql.SQL("{} role {} login password {}").format(
-            sql.SQL(verb), sql.Identifier(role), sql.Literal(password.decode())
+            sql.SQL(verb), sql.Identifier(role), hashed(conn, role, warehouse.passwords[role])
         )
         conn.execute(statement)
         # member of its roles, an owner who is no superuser may give them schemas too
         conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
     database = sql.Identifier(warehouse.database)
-    _quiet_log(conn, database)
+    if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (True,):
+        _set(conn, database, QUIET)
+        _close_functions(conn)
     conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))
     may_create = conn.execute("select has_database_privilege('transform', current_database(), 'create')").fetchone()
     if may_create != (True,):  # dbt's dev schemas
         conn.execute(sql.SQL("grant create on database {} to transform").format(database))
     conn.execute(sql.SQL("alter role analyst in database {} set search_path = mart, dwh").format(database))
+    # of sessions that people open; those of ours have less (Warehouse.conninfo)
+    conn.execute(sql.SQL("alter role current_user in database {} set search_path = public").format(database))
     _set(conn, database, PATIENCE)
 
 
-def _quiet_log(conn: psycopg.Connection, database: sql.Identifier) -> None:
-    """Keep what a file holds out of the server's own log, where we may: its messages quote values and statements.
-
-    What goes wrong is told to us, and stands in the ledger, the quarantine or the log of the run.
-    """
-    if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() != (True,):
-        return
-    _set(conn, database, QUIET)
+def _close_functions(conn: psycopg.Connection) -> None:
+    """Leave the locks to those who load and build, and large objects to nobody; in this database only."""
+    for function, is_lock in conn.execute(OPEN_FUNCTIONS).fetchall():
+        conn.execute(f"revoke execute on function {function} from public".encode())
+        if is_lock:
+            conn.execute(f"grant execute on function {function} to ingest, transform".encode())
 
 
 def _set(conn: psycopg.Connection, database: sql.Identifier, settings_of: dict[str, dict[str, str]]) -> None:

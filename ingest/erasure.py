@@ -22,8 +22,10 @@ from ingest.ddl import check_raw
 from ingest.tables import SCHEMA, columns_of, raw_table, removed_table
 from ingest.tombstones import (
     FoundReject,
+    as_number,
     clean,
     erase_rejects,
+    has_numbers,
     rejects_of_people,
     tombstones,
     user_column,
@@ -47,6 +49,23 @@ class FeedErasure:
 def feeds_of(contracts: Mapping[str, Contract], identity: str) -> list[Contract]:
     """The feeds whose rows are of users of an identity."""
     return [each for each in contracts.values() if each.user is not None and each.user_identity == identity]
+
+
+def spellings(contracts: Sequence[Contract], user: str) -> tuple[str, ...]:
+    """An id as it was given and, where a feed has integers, as raw has it then: 0042 is 42 there, and in all models."""
+    number = as_number(user) if any(map(has_numbers, contracts)) else None
+    return tuple(dict.fromkeys(filter(None, (user, number))))
+
+
+def with_rows(conn: psycopg.Connection, contracts: Sequence[Contract], users: Sequence[str]) -> set[str]:
+    """Those of the users of whom raw has rows."""
+    found: set[str] = set()
+    for contract in contracts:
+        query = sql.SQL("select distinct {} from {} where {}")
+        user = clean(user_column(contract))
+        rows = conn.execute(query.format(user, raw_table(contract.feed), _of(contract, users))).fetchall()
+        found.update(each for (each,) in rows)
+    return found
 
 
 def count(conn: psycopg.Connection, contract: Contract, users: Sequence[str]) -> FeedErasure:
@@ -88,7 +107,7 @@ def erase(conninfo: str, contracts: Sequence[Contract], users: Sequence[str], *,
     Args:
         conninfo: connection string of a role that owns the raw tables.
         contracts: the feeds of the identity; at least one.
-        users: their ids, without space around them.
+        users: their ids, without space around them, in all their ``spellings``.
         run_id: what the ledger says of who erased.
 
     Returns:

@@ -74,6 +74,16 @@ def user_column(contract: Contract) -> sql.Identifier:
     return sql.Identifier(contract.user)
 
 
+def has_numbers(contract: Contract) -> bool:
+    """Whether the users of a feed are integers."""
+    return contract.user is not None and contract.column(contract.user).type in ("bigint", "integer")
+
+
+def as_number(text: str) -> str | None:
+    """An id as a column of integers has it, whatever zeros or sign it is written with; None where it is no integer."""
+    return str(int(text)) if re.fullmatch(r"[+-]?[0-9]{1,40}", text) else None
+
+
 def wait_for_erasure(conn: psycopg.Connection) -> None:
     """Let no erasure begin until this transaction ends; wait for the end of one that is under way."""
     conn.execute(f"select pg_advisory_xact_lock_shared({_LOCK})".encode())
@@ -171,13 +181,13 @@ def possible_ids(record: bytes, contract: Contract) -> Iterator[str]:
         text = to_utf8(record, contract.csv.encoding).decode("utf-8", "surrogateescape")
     except UnicodeDecodeError:
         text = record.decode("utf-8", "surrogateescape")
-    is_number = contract.user is not None and contract.column(contract.user).type in ("bigint", "integer")
+    is_number = has_numbers(contract)
     for field in _fields(text, contract.csv):
         for word in {field.strip(SPACE), *field.split()}:
             if word:
                 yield word
-                if is_number and re.fullmatch(r"[+-]?[0-9]{1,40}", word):
-                    yield str(int(word))
+                if is_number and (number := as_number(word)):
+                    yield number
 
 
 def _fields(text: str, csv: CsvFormat) -> Iterator[str]:

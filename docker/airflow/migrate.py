@@ -17,6 +17,7 @@ from psycopg import sql
 
 from growth import reports
 from growth.metrics.airflow import admit_reader
+from growth.passwords import hashed
 from growth.preflight import DEFAULTS
 
 LOGIN = ["--username", "airflow", f"--password={os.environ['AIRFLOW_PASSWORD']}"]  # it may begin with a dash
@@ -35,7 +36,9 @@ def leave_default(host: str, user: str, variable: str) -> None:
     except psycopg.OperationalError:
         with psycopg.connect(**address, password=DEFAULTS[variable]) as conn:
             conn.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(user), sql.Literal(os.environ[variable]))
+                sql.SQL("alter role {} password {}").format(
+                    sql.Identifier(user), hashed(conn, user, os.environ[variable])
+                )
             )
 
 

@@ -61,7 +61,7 @@ def ask(embedded: EmbeddedPostgres, query: str) -> object:
 
 def write(embedded: EmbeddedPostgres, value: int) -> None:
     with psycopg.connect(embedded.start().conninfo()) as conn:
-        conn.execute("create table kept as select %s::int as value", [value])
+        conn.execute("create table public.kept as select %s::int as value", [value])
 
 
 def pid_of(embedded: EmbeddedPostgres) -> int:
@@ -78,7 +78,7 @@ def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
     assert embedded.start().port == port, "a second start finds the running server"
     embedded.stop()
     assert not embedded.is_running()
-    assert ask(embedded, "select value from kept") == 7
+    assert ask(embedded, "select value from public.kept") == 7
     assert embedded.status().port == port
 
 
@@ -104,7 +104,7 @@ def test_two_homes_side_by_side(make_server: MakeServer) -> None:
     write(one, 1)
     write(two, 2)
     two.stop()
-    assert ask(one, "select value from kept") == 1
+    assert ask(one, "select value from public.kept") == 1
 
 
 def test_killed_server_is_recovered(make_server: MakeServer) -> None:
@@ -112,7 +112,7 @@ def test_killed_server_is_recovered(make_server: MakeServer) -> None:
     write(embedded, 3)
     before = pid_of(embedded)
     os.kill(before, signal.SIGKILL)
-    assert ask(embedded, "select value from kept") == 3
+    assert ask(embedded, "select value from public.kept") == 3
     assert pid_of(embedded) != before
 
 
@@ -127,7 +127,7 @@ def test_pid_file_naming_another_living_program_is_stale(make_server: MakeServer
         pid_file.write_text(f"{other.pid}\n{embedded.data}\n1\n5439\n\n127.0.0.1\n1 1\nready   \n")
         account.own(pid_file)
         assert not embedded.is_running()
-        assert ask(embedded, "select value from kept") == 4
+        assert ask(embedded, "select value from public.kept") == 4
         assert other.poll() is None, "the other program is left alone"
     finally:
         other.kill()
@@ -173,8 +173,13 @@ def test_starting_command_in_a_pipe_ends_and_leaves_the_server(make_server: Make
 def test_owner_password_of_the_environment_counts(make_server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded = make_server()
     write(embedded, 5)
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        conn.execute("alter role embedded_admin set log_statement = 'all'")
     monkeypatch.setenv("WAREHOUSE_PASSWORD", "another ' one")
-    assert ask(embedded, "select value from kept") == 5
+    assert ask(embedded, "select value from public.kept") == 5
+    log = embedded.log.read_text()
+    assert 'alter role "growth" login superuser password' in log
+    assert "another" not in log
 
 
 def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:
@@ -207,7 +212,7 @@ def test_home_and_programs_below_a_folder_that_others_may_not_enter(make_server:
     embedded = make_server(closed / "clone" / ".growth")
     write(embedded, 6)
     embedded.stop()
-    assert ask(embedded, "select value from kept") == 6
+    assert ask(embedded, "select value from public.kept") == 6
     shared = SHARED_FOLDER / home_key(embedded.home)
     assert embedded.data.is_relative_to(shared)
     assert psutil.Process(pid_of(embedded)).exe().startswith(str(shared))

@@ -8,6 +8,7 @@ import gzip
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
 from support.pipeline import Pipeline
-from support.postgres import PostgresServer, new_warehouse
+from support.postgres import PostgresServer, new_warehouse, plain_owner
 from support.ways import ageing_contracts, describe_difference
 
 from growth import ageing, people
@@ -326,6 +327,9 @@ def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytes
     )
     assert done.exit_code == 0, done.output
     assert "Building" not in done.output
+    assert "Nothing of them is there. Are the ids written as the files have them?" in done.output
+    assert "There was nothing of them to erase." in done.output
+    assert "They are erased" not in done.output
     pipeline.land("sessions", "a.csv", ["041,2024-01-01,true,DIRECT", "42,no time,true,", "43,2024-01-01,true,EMAIL"])
     [result] = load_feed(
         pipeline.warehouse.conninfo("ingest"),
@@ -338,6 +342,29 @@ def test_a_person_is_refused_or_not_known(pipeline: Pipeline, monkeypatch: pytes
     # nor does the server's own log quote what files hold
     assert pipeline.query("show log_min_messages", "ingest") == [("fatal",)]
     assert pipeline.query("show log_error_verbosity") == [("terse",)]
+
+
+def test_an_id_with_zeros_is_the_number_that_raw_has(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("growth.erase._rebuild", lambda *_: "")  # building is not what this is about
+    record = "42,2024-01-01,true,DIRECT"
+    delivered = pipeline.land("sessions", "a.csv", [record, "43,2024-01-01,true,EMAIL"])
+    pipeline.load("sessions")
+    shown = erase("--user", "0042", "--user", "+44", "--dry-run")
+    assert re.search(r"raw\.sessions +\| +1\n", shown.output), shown.output
+    assert "looked for, too: 42, 44\n" in shown.output
+    assert "Raw has no rows of these ids. Are they written as the files have them? +44, 44\n" in shown.output
+    done = erase("--user", " 0042", "--yes")
+    assert done.exit_code == 3, done.output
+    assert str(delivered) in done.stdout
+    assert "They are erased" in done.output
+    assert pipeline.query("select userid from raw.sessions") == [(43,)]
+    # and the same file brings nobody back
+    delivered.rename(delivered.with_name("again.csv"))
+    contract = load_contracts(feeds_folder())["sessions"]
+    load_feed(pipeline.warehouse.conninfo("ingest"), contract, pipeline.landing, run_id="again")
+    assert pipeline.query("select distinct userid from raw.sessions") == [(43,)]
 
 
 def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipeline: Pipeline) -> None:
@@ -359,6 +386,55 @@ def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipelin
     assert [(each.table, each.row_count) for each in gone] == [("mart.mine", 3)]
     assert pipeline.query("select * from dwh.keys") == [("other", "7"), ("customer", "77")]
     assert len(pipeline.query("select * from dwh.facts")) == 4
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+def test_an_erasure_that_fails_leaves_no_id_in_the_servers_log(
+    pipeline: Pipeline, postgres_server: PostgresServer, is_superuser: bool
+) -> None:
+    contracts = tuple(load_contracts(feeds_folder()).values())
+    user = f"erika-{is_superuser}"
+    who = people.People("customer", (user,), contracts, is_only=True)
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("create schema mine; create table mine.users (user_id text primary key)")
+        conn.execute("create table mine.orders (customer text references mine.users)")
+        for table in ("users", "orders"):
+            conn.execute(f"insert into mine.{table} values (%s)".encode(), [user])
+    with psycopg.connect(pipeline.warehouse.conninfo(), autocommit=True) as conn:
+        if not is_superuser:  # who may not say so erases all the same
+            conn.execute("create role plain_owner login password 'plain_owner' in role ingest, transform")
+        try:
+            owner = pipeline.warehouse.user if is_superuser else "plain_owner"
+            passwords = {**pipeline.warehouse.passwords, "plain_owner": "plain_owner"}
+            warehouse = replace(pipeline.warehouse, user=owner, passwords=passwords)
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                people.erase(warehouse, who, "^mine$", only_sure=False)
+        finally:
+            conn.execute("drop role if exists plain_owner")
+    log = postgres_server.log()
+    assert 'violates foreign key constraint "orders_customer_fkey"' in log
+    assert (user in log) is not is_superuser
+
+
+def test_what_the_owner_may_not_read_is_named(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GROWTH_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))
+    with plain_owner(postgres_server, "growth_plain") as warehouse:
+        for name, value in warehouse.environment().items():
+            monkeypatch.setenv(name, value)
+        with psycopg.connect(postgres_server.conninfo("growth_plain")) as conn:
+            conn.execute("create schema closed; create table closed.users (user_id text)")
+            conn.execute("create schema open; create table open.notes (note text); create table open.counts (n bigint)")
+            conn.execute("grant usage on schema open to plain_owner")
+        for option in ("--dry-run", "--yes"):
+            done = erase("--user", PERSON, option)
+            assert done.exit_code == 0, done.output
+            assert "may not read these tables, so nobody was looked for there: closed.users, open.notes." in done.output
+        with psycopg.connect(postgres_server.conninfo("growth_plain")) as conn:
+            conn.execute("drop schema closed cascade; grant select on open.notes to plain_owner")
+        assert "may not read" not in erase("--user", PERSON, "--yes").output
 
 
 @pytest.mark.parametrize("user", ["7", "bob@example.com"])

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,6 +44,13 @@ class PostgresServer:
         return psycopg.conninfo.make_conninfo(
             host=self.host, port=self.port, user=self.user, password=self.password, dbname=database
         )
+
+    def log(self) -> str:
+        """What the server has logged so far."""
+        with psycopg.connect(self.conninfo()) as conn:
+            query = "select pg_read_binary_file(current_setting('data_directory') || '/../postgres.log')"
+            ((log,),) = conn.execute(query).fetchall()
+        return bytes(log).decode(errors="replace")
 
 
 def _bin_folder() -> Path:
@@ -138,6 +145,32 @@ def new_warehouse(server: PostgresServer, database: str) -> Iterator[Warehouse]:
     yield Warehouse(server.host, server.port, database, server.user, passwords)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         conn.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@contextmanager
+def plain_owner(server: PostgresServer, database: str) -> Iterator[Warehouse]:
+    """A new, empty database of an owner who is no superuser, ``plain_owner``, where the roles are there already."""
+    with (
+        new_warehouse(server, database) as warehouse,
+        psycopg.connect(server.conninfo(database), autocommit=True) as conn,
+    ):
+        conn.execute("create role plain_owner login createrole password 'plain_owner'")
+        conn.execute(sql.SQL("alter database {} owner to plain_owner").format(sql.Identifier(database)))
+        for role in ROLES:
+            conn.execute(
+                sql.SQL("do $$begin create role {0}; exception when duplicate_object then null; end$$").format(
+                    sql.Identifier(role)
+                )
+            )
+            conn.execute(sql.SQL("grant {} to plain_owner with admin option").format(sql.Identifier(role)))
+        try:
+            yield replace(
+                warehouse, user="plain_owner", passwords={**warehouse.passwords, "plain_owner": "plain_owner"}
+            )
+        finally:
+            conn.execute("reassign owned by plain_owner to current_user")
+            conn.execute("drop owned by plain_owner")
+            conn.execute("drop role plain_owner")
 
 
 def _wait_until_ready(server: PostgresServer, process: subprocess.Popen[bytes], log_path: Path) -> None:
