@@ -45,6 +45,10 @@ class NeedsCare(IngestError):
     """A file cannot be loaded at full speed: its records must be looked at."""
 
 
+class SpoolFull(IngestError):
+    """Records that the server must judge one by one take more room than they were given so far."""
+
+
 class ColdFileBroken(IngestError):
     """A file that rows of raw were moved to is missing, or not what it was."""
 

@@ -13,22 +13,30 @@ import psycopg
 from psycopg import sql
 
 from ingest.contract import EVENT_TIME_TYPES, Column, Contract
+from ingest.errors import SpoolFull
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
 from ingest.templates import template_pattern
 from ingest.years import guess_of_a_year
 
 SPOOL_MEMORY_BYTES = 4 << 20
+# A few KB of an archive may hold millions of bad records: past so much of them a file must show that it is good.
+SPOOL_BYTES = 64 << 20
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _ARRAY_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _NOUNS = {"date": "date", "timestamptz": "time"}
 
 
 class Spool:
-    """Suspects in the order they come, in memory while they are few, in a temporary file when they are many."""
+    """Suspects in the order they come, in memory while they are few, in a temporary file when they are many.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: how much of them there may be; None: any.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
         self.record_count = 0
+        self._limit_bytes = limit_bytes
         self._file = tempfile.SpooledTemporaryFile(SPOOL_MEMORY_BYTES)  # noqa: SIM115  (closed by __exit__)
 
     def __enter__(self) -> Spool:
@@ -38,7 +46,13 @@ class Spool:
         self._file.close()
 
     def add(self, suspect: Suspect, original: bytes) -> None:
-        """Keep a suspect; ``original`` is the record as it stood in the file."""
+        """Keep a suspect; ``original`` is the record as it stood in the file.
+
+        Raises:
+            SpoolFull: there is no room for it; those before it are kept.
+        """
+        if self._limit_bytes is not None and self._file.tell() >= self._limit_bytes:
+            raise SpoolFull(f"records to judge one by one take more than {self._limit_bytes >> 20} MiB")
         fault = suspect.fault
         values = (
             str(suspect.line_number),

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -27,9 +29,9 @@ from ingest.archive import archive
 from ingest.contract import Contract
 from ingest.copy import connect, is_about_content, read_dates_as
 from ingest.ddl import check_raw
-from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped, NeedsCare
+from ingest.errors import FileRefused, FileUnfinished, IngestError, LoadStopped, NeedsCare, SpoolFull
 from ingest.fill import Target, attach_load_tables, fill_load_tables, fill_raw_table, names_a_relative_time
-from ingest.judge import Spool, quarantine
+from ingest.judge import SPOOL_BYTES, Spool, quarantine
 from ingest.landing import Delivery, find_deliveries
 from ingest.quarantine import check_limit
 from ingest.reading import RecordStream
@@ -42,6 +44,7 @@ from ingest.tombstones import keep_out, vacuum, wait_for_erasure
 LARGE_FILE_BYTES = 32 << 20
 ANALYZE_ROWS = 1_000
 PROGRESS_SECONDS = 0.5
+_MORE_ROOM = 4  # times as much for suspects, where so many of them may be good
 
 logger = logging.getLogger(__name__)
 
@@ -181,6 +184,13 @@ class _Attempt:
     started_at: datetime
     suspects: Spool | None
 
+    @property
+    def extract_date(self) -> date | None:
+        """Of a full extract; None for other feeds."""
+        if not self.contract.has_extract_date:
+            return None
+        return self.delivery.extract_date or self.started_at.date()
+
     def entry(self, field_names: Sequence[str] | None = None) -> ledger.Entry:
         """What the ledger says of the file; reads the rest of it, to know its sha256."""
         delivery, source = self.delivery, self.source
@@ -195,13 +205,20 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
     started_at = datetime.now(UTC)
     contract = contract_for(job.contract, delivery.source_file)
     with_care = _must_be_careful(contract)
+    room = SPOOL_BYTES
     while True:
         watch = _Watch(job, delivery)
-        with open_source(delivery.path, job.contract, watch) as source, Spool() as spool:
+        with open_source(delivery.path, job.contract, watch) as source, Spool(room) as spool:
             source.check_same(delivery.size_bytes, delivery.modified_ns)
             attempt = _Attempt(job, contract, delivery, source, watch, started_at, spool if with_care else None)
             try:
-                result = _load(conn, attempt)
+                try:
+                    result = _load(conn, attempt)
+                except SpoolFull:
+                    _check_so_far(conn, attempt, spool)
+                    room *= _MORE_ROOM
+                    _check_room(room)
+                    continue
             except (NeedsCare, FileRefused, psycopg.Error) as error:
                 if isinstance(error, psycopg.Error) and not is_about_content(error):
                     raise
@@ -220,6 +237,44 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
             if job.contract.after_load == "archive":
                 _archive(job, source, delivery)
             return result
+
+
+def _check_so_far(conn: psycopg.Connection, attempt: _Attempt, suspects: Spool) -> None:
+    """Judge what a load has found that has no room left, and store nothing of it.
+
+    Raises:
+        FileRefused: the file has more bad records than its contract tolerates, unless what follows is another file.
+    """
+    contract, stream, source = attempt.contract, attempt.watch.stream, attempt.source
+    assert stream is not None  # it has found them
+    with conn.transaction(force_rollback=True):
+        read_dates_as(conn, contract)
+        wait_for_erasure(conn)
+        load_id = ledger.next_load_id(conn)
+        suspects.judge(conn, contract, load_id, attempt.extract_date)
+        rejected = quarantine(conn, contract.feed, load_id)
+        rejected -= keep_out(conn, contract, load_id).reject_count
+        try:
+            share_read = source.read_bytes / max(source.size_bytes, 1)
+            check_limit(conn, contract, load_id, rejected, stream.record_count, share_read=share_read)
+        except FileRefused as error:
+            first, *reasons = str(error).splitlines()
+            first += "; these fill the room for them, and it was read no further: correct it, or land it in parts"
+            raise FileRefused("\n".join([first, *reasons])) from None
+
+
+def _check_room(needed_bytes: int) -> None:
+    """Check that the disk has room for the records of a file that are judged one by one.
+
+    Raises:
+        FileRefused: it has not; the next load tries again.
+    """
+    folder = tempfile.gettempdir()
+    if (free_bytes := shutil.disk_usage(folder).free) < needed_bytes:
+        raise FileRefused(
+            f"its records that must be judged one by one may need {needed_bytes >> 20:,} MiB in {folder}, where"
+            f" {free_bytes >> 20:,} MiB are free: make room, set TMPDIR to another folder, or land it in parts"
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -271,7 +326,7 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
     old = ledger.loaded_file(conn, delivery.source_file)
     if old is not None and old != looked_at and (skipped := _skip(conn, job, delivery, source, old)):
         return skipped
-    extract_date = (delivery.extract_date or attempt.started_at.date()) if contract.has_extract_date else None
+    extract_date = attempt.extract_date
     if old is not None and extract_date is not None and delivery.extract_date is None and old.loaded_on != extract_date:
         kept_as = ledger.keep_extract(conn, contract.feed, delivery.source_file, old)
         logger.info("%s: the extract of %s stays, as %s", delivery.source_file, old.loaded_on, kept_as)

@@ -14,6 +14,7 @@ import struct
 import urllib.parse
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,10 +24,13 @@ import pyarrow.parquet as pq
 
 from ingest.contract import Column, Contract, CsvFormat, header_key
 from ingest.errors import FileRefused
+from ingest.pages import rows_at_once
+from ingest.records import MAX_RECORD_BYTES
 from ingest.source import BLOCK_BYTES, ChunkedSource, OnRead
 
 BATCH_ROWS = 4096
-BATCH_BYTES = 4 << 20  # as the file holds them, which may be half of what they become
+BATCH_BYTES = 4 << 20  # as the file says that it holds them, which may be half of what they become
+_PIECE_BYTES = 4 * BATCH_BYTES
 _BUFFER_BYTES = 1 << 16  # of each column; without it a column's whole share of a row group is read at once
 
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -90,21 +94,48 @@ class ParquetSource(ChunkedSource):
         # A column that cannot be written is not read either.
         read = None if all(convert for _, convert in fields) else [name for name, convert in fields if convert]
         done = 0
-        for batch in file.iter_batches(_batch_rows(metadata), columns=read, use_threads=False):
+        for batch in self._batches(file, read):
             arrays, given = [], iter(batch.columns)
             for name, convert in fields:
                 try:
                     arrays.append(convert(next(given)) if convert else pa.nulls(len(batch)))
                 except pa.ArrowInvalid as error:
                     raise FileRefused(f"column {name!r}: {' '.join(str(error).split())}") from error
+                _check_lengths(name, arrays[-1], done)
             arrays += [_repeated(value, len(batch)) for value in partitions.values()]
-            yield _rows(arrays)
+            yield from _pieces(arrays)
             done += len(batch)
             self.read_bytes = self.size_bytes * done // max(metadata.num_rows, done)
             self._on_read(self.read_bytes, self.size_bytes)
         if done != metadata.num_rows:
             raise FileRefused(f"cannot be read as Parquet: it says {metadata.num_rows} rows, and has {done}")
         self.read_bytes = self.size_bytes
+
+    def _batches(self, file: pq.ParquetFile, read: list[str] | None) -> Iterator[pa.RecordBatch]:
+        """Rows of the columns named, None for all, so many at a time as memory allows whatever is in them."""
+        metadata, descriptor = file.metadata, self._file.fileno()
+        leaves = [place for place in range(metadata.num_columns) if _is_read(metadata.schema.column(place).path, read)]
+        for group in range(metadata.num_row_groups):
+            longest = partial(self._longest_word, metadata, group)
+            count = rows_at_once(descriptor, metadata, group, leaves, _batch_rows(metadata.row_group(group)), longest)
+            yield from file.iter_batches(count, row_groups=[group], columns=read, use_threads=False)
+
+    def _longest_word(self, metadata: pq.FileMetaData, group: int, leaf: int, count: int) -> int | None:
+        """Most bytes of a text in the dictionary of a column, which its first row brings along."""
+        path = metadata.schema.column(leaf).path
+        file = pq.ParquetFile(
+            pa.PythonFile(self._file, mode="r"),
+            metadata=metadata,
+            read_dictionary=[path],
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+        )
+        batch = next(file.iter_batches(1, row_groups=[group], columns=[path], use_threads=False), None)
+        column = None if batch is None else batch.column(0)
+        if column is None or not pa.types.is_dictionary(column.type) or len(column.dictionary) != count:
+            return None
+        longest: int | None = pc.max(pc.binary_length(column.dictionary)).as_py()
+        return longest
 
     def _converter(self, field: pa.Field) -> Convert | None:
         """How a column's values become what the CSV writer writes well; None: the column is left empty.
@@ -237,6 +268,34 @@ def _header(names: list[str]) -> bytes:
     return ",".join(quoted).encode() + b"\n"
 
 
+def _check_lengths(name: str, array: pa.Array, rows_before: int) -> None:
+    """Refuse a text that no record can hold before it is written.
+
+    Raises:
+        FileRefused: there is one.
+    """
+    if not _is_text(array.type) or array.nbytes <= MAX_RECORD_BYTES:
+        return
+    lengths = pc.binary_length(array)
+    longest = pc.max(lengths).as_py() or 0
+    if longest > MAX_RECORD_BYTES:
+        row = rows_before + 1 + pc.index(lengths, longest).as_py()
+        raise FileRefused(
+            f"column {name!r}, row {row:,}: a value of {longest:,} bytes, a record may have"
+            f" {MAX_RECORD_BYTES >> 20} MiB; shorten it, or leave it out"
+        )
+
+
+def _pieces(arrays: list[pa.Array]) -> Iterator[bytes]:
+    """CSV text of columns, in parts that are not much larger than ordinary ones."""
+    count = len(arrays[0])
+    if count > 1 and sum(array.nbytes for array in arrays) > _PIECE_BYTES:
+        yield from _pieces([array.slice(0, count // 2) for array in arrays])
+        yield from _pieces([array.slice(count // 2) for array in arrays])
+    else:
+        yield _rows(arrays)
+
+
 def _rows(arrays: list[pa.Array]) -> bytes:
     """CSV text of columns; quotes are left out where no value needs them, for what reads the text is quicker then."""
     table = pa.Table.from_arrays(arrays, names=[str(place) for place in range(len(arrays))])
@@ -255,17 +314,23 @@ def _rows(arrays: list[pa.Array]) -> bytes:
 
 def _needs_quotes(table: pa.Table) -> bool:
     r"""Whether a text is empty, which is not null, or may stand alone on its line, where ``\.`` would end the data."""
-    is_text = (pa.types.is_string, pa.types.is_large_string)
-    texts = [column for column in table.columns if any(is_kind(column.type) for is_kind in is_text)]
+    texts = [column for column in table.columns if _is_text(column.type)]
     return bool(texts) and (
         table.num_columns == 1 or any(pc.min(pc.binary_length(column)).as_py() == 0 for column in texts)
     )
 
 
-def _batch_rows(metadata: pq.FileMetaData) -> int:
-    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-    row_bytes = max((group.total_byte_size / group.num_rows for group in groups if group.num_rows), default=1)
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _batch_rows(group: pq.RowGroupMetaData) -> int:
+    row_bytes = group.total_byte_size / max(group.num_rows, 1)
     return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(row_bytes, 1))))
+
+
+def _is_read(path: str, read: list[str] | None) -> bool:
+    return read is None or any(path == name or path.startswith(f"{name}.") for name in read)
 
 
 def _names(column: Column) -> tuple[str, ...]:

@@ -29,15 +29,29 @@ SHOWN_REASONS = 10
 
 
 def check_limit(
-    conn: psycopg.Connection, contract: Contract, load_id: int, rejected_count: int, record_count: int
+    conn: psycopg.Connection,
+    contract: Contract,
+    load_id: int,
+    rejected_count: int,
+    record_count: int,
+    *,
+    share_read: float = 1,
 ) -> None:
     """Refuse a file that has more bad records than its contract tolerates.
+
+    Args:
+        conn: open connection, inside the load's transaction.
+        contract: the feed's contract.
+        load_id: load of the file.
+        rejected_count: its bad records.
+        record_count: its records.
+        share_read: how much of the file these are: the rest may have as many in each byte, and all of them good.
 
     Raises:
         FileRefused: it has; the message names the first ten reasons.
     """
     # as a decimal: 0.29 of 100 is 29, and no float says so
-    if rejected_count <= Decimal(str(contract.max_reject_rate)) * record_count:
+    if rejected_count * Decimal(share_read) <= Decimal(str(contract.max_reject_rate)) * record_count:
         return
     first = conn.execute(
         "select line_number, column_name, reason, message from raw._rejects where load_id = %s"

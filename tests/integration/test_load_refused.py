@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
+from types import SimpleNamespace
 
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ingest.load
+import ingest.reading
 from growth.load import load
 from ingest.ddl import ensure_raw
 from ingest.errors import RawSchemaMismatchError
@@ -100,6 +105,58 @@ def test_limit_of_bad_records_is_the_contracts(bench, large_file_bytes, bad_coun
             "6 of 100 records are refused; the contract tolerates 5 % of a file (max_reject_rate)\n"
             '  line 2, column userid: wrong_type: invalid input syntax for type bigint: "…"\n  line 21, column userid:'
         )
+
+
+def packed(*parts):
+    """A file in an archive: ``parts`` are pairs of a record and how many times it comes."""
+    return gzip.compress(HEADER + b"".join(record * count for record, count in parts))
+
+
+@SIZES
+def test_archive_of_bad_records_is_refused_before_it_fills_the_disk(bench, monkeypatch, large_file_bytes):
+    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 20, raising=False)
+    (bench.landing / "sessions").mkdir()
+    bomb = packed((GOOD, 5000), (b"x" + GOOD, 60_000))
+    assert len(bomb) < 10_000
+    (bench.landing / "sessions" / "a.csv.gz").write_bytes(bomb)
+    (result,) = bench.load(large_file_bytes=large_file_bytes)
+    first, *reasons, last = result.error.splitlines()
+    rejected, read = map(int, re.match("([0-9]+) of ([0-9]+) records are refused; the contract ", first).groups())
+    assert 5000 < rejected == read - 5000 < 15_000
+    assert first.endswith("; these fill the room for them, and it was read no further: correct it, or land it in parts")
+    assert reasons[0].startswith("  line 5002, column userid: wrong_type: ")
+    assert last == f"  and {rejected - 10} more"
+    assert (result.status, result.size_bytes) == ("refused", len(bomb))
+    assert bench.value("select count(*) from raw.sessions") == bench.value("select count(*) from raw._rejects") == 0
+    assert bench.load_tables() == 0
+
+
+@SIZES
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_file_of_odd_but_good_records_gets_more_room(bench, monkeypatch, large_file_bytes, name):
+    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16, raising=False)
+    monkeypatch.setattr(ingest.reading, "BLOCK_BYTES", 1 << 12)
+    (bench.landing / "sessions").mkdir()
+    odd = GOOD.replace(b"2024-01-01", b"1 Jan 2024")
+    # Bad ones come first. Without an archive, what follows may make up for too many of them.
+    content = HEADER + (b"x" + GOOD) * (20 if name == "a.csv.gz" else 100) + odd * 6000
+    (bench.landing / "sessions" / name).write_bytes(gzip.compress(content) if name == "a.csv.gz" else content)
+    (result,) = bench.load(large_file_bytes=large_file_bytes)
+    assert (result.status, result.loaded_count, result.error) == ("loaded", 6000, None)
+    assert bench.value("select count(*) from raw.sessions") == 6000
+
+
+def test_records_to_judge_alone_that_the_disk_has_no_room_for_refuse_the_file(bench, monkeypatch):
+    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16)
+    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 17))
+    odd = GOOD.decode().strip().replace("2024-01-01", "1 Jan 2024")
+    bench.land("sessions/a.csv", "x" + odd, *[odd] * 1000)
+    bench.land("sessions/b.csv", odd)
+    refused, loaded = bench.load()
+    assert (refused.status, loaded.status) == ("refused", "loaded")
+    assert re.match(
+        "its records that must be judged one by one may need 0 MiB in .*: make room, set TMPDIR", refused.error
+    )
 
 
 def test_refusal_names_ten_reasons_and_counts_the_rest(bench):

@@ -17,6 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.reading import make_contract, read, refusal, text_and_peak
 
+from ingest.errors import FileRefused
+from ingest.source import open_source
+
 MICROSECOND = 1_704_067_200_000_001  # 2024-01-01 00:00:00.000001 UTC
 
 
@@ -216,3 +219,67 @@ def test_large_file_takes_little_memory(tmp_path):
     text, peak = text_and_peak(path)
     assert text > 200
     assert peak < 150, f"{peak} MiB"
+
+
+MIB = 1 << 20
+LONG = "x" * MIB
+
+
+def words(texts: list[str], places: list[int]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(texts))
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (words([LONG], [0] * 600), {}),
+        (
+            words(["a", LONG], [0] * 99_400 + [1] * 600),
+            {"use_dictionary": False, "compression": "zstd", "write_batch_size": 8},
+        ),
+        (
+            pa.array([f"{LONG}{place}" for place in range(300)]),
+            {"use_dictionary": False, "column_encoding": {"name": "DELTA_BYTE_ARRAY"}},
+        ),
+    ],
+    ids=["by dictionary", "by compression", "by prefix"],
+)
+def test_small_file_takes_little_memory_whatever_is_packed_in_it(tmp_path, values, options):
+    path = write(tmp_path, {"user_id": pa.nulls(len(values)), "name": values}, **options)
+    assert path.stat().st_size < 2 * MIB
+    text, peak = text_and_peak(path)
+    assert text >= 300
+    assert peak < 350, f"{peak} MiB"
+
+
+def test_value_that_no_record_can_hold_is_refused_with_its_row(tmp_path):
+    path = write(tmp_path, {"name": words(["a", "x" * (16 * MIB + 1)], [0] * 300 + [1])})
+    assert refusal(path) == (
+        "column 'name', row 301: a value of 16,777,217 bytes, a record may have 16 MiB; shorten it, or leave it out"
+    )
+
+
+def test_pages_that_are_too_large_unpacked_are_refused_before_they_are(tmp_path):
+    values = words([LONG], [0] * 150)
+    path = write(
+        tmp_path, {"name": values, "b": values}, use_dictionary=False, compression="zstd", data_page_size=2**30
+    )
+    with open_source(path, make_contract()) as source:
+        before = pa.total_allocated_bytes()
+        with pytest.raises(FileRefused, match="row group 1 takes 300 MiB of memory at once"):
+            source.read_block()
+        assert pa.total_allocated_bytes() - before < 16 * MIB
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_rows_come_whole_and_in_order_whatever_the_pages(tmp_path, version, columns):
+    rows = random.Random(columns)
+    texts = [rows.choice(["a", "b" * rows.randrange(20_000), f"{rows.random()}", None]) for _ in range(9_000)]
+    for options in ({}, {"use_dictionary": False}, {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"}):
+        table = {"user_id": pa.array(range(9_000)), **{f"name{place}": pa.array(texts) for place in range(columns)}}
+        if "column_encoding" in options:
+            options = {**options, "column_encoding": {name: "DELTA_BYTE_ARRAY" for name in table if name != "user_id"}}
+        path = write(tmp_path, table, data_page_version=version, data_page_size=50_000, row_group_size=4_000, **options)
+        lines = read(path).decode().splitlines()[1:]
+        assert lines == [",".join([str(place), *[text or ""] * columns]) for place, text in enumerate(texts)]
