@@ -89,6 +89,11 @@ def restore(
             _check_airflow(airflow, found.airflow)
         say("Checking the files of the backup ...")
         manifest.check_files(backup, found)
+        check_places(backup / manifest.COLD, cold_folder())
+        check_places(backup / "reports", reports_folder())
+        check_places(backup / "landing", landing_folder())
+        if wanted.contracts:
+            check_places(backup / "contracts", feeds_folder())
         side = replace(warehouse, database=f"{warehouse.database}_restored")
         begin = time.monotonic()
         _make_database(warehouse, side.database)
@@ -101,7 +106,7 @@ def restore(
                 _restore_airflow(airflow, backup)
             former = _cold_paths(warehouse)
             make_folder(cold_folder(), 0o700)
-            _put_back(backup / manifest.COLD, cold_folder())  # no two files have one name, so nothing is written over
+            put_back(backup / manifest.COLD, cold_folder())  # no two files have one name, so nothing is written over
             _swap(warehouse, side.database)
             for path in former - _cold_paths(warehouse):  # of rows that are in raw now, or not in the warehouse
                 (cold_folder() / path).unlink(missing_ok=True)
@@ -113,10 +118,10 @@ def restore(
         f"Warehouse: {sum(each.row_count for each in found.tables.values()):,} rows in {len(found.tables)} tables, the "
         f"marts as they were, in {time.monotonic() - begin:.1f} s"
     )
-    _put_back(backup / "reports", reports_folder())
-    _put_back(backup / "landing", landing_folder(), is_over=False)
+    put_back(backup / "reports", reports_folder())
+    put_back(backup / "landing", landing_folder(), is_over=False)
     if wanted.contracts:
-        _put_back(backup / "contracts", feeds_folder())
+        put_back(backup / "contracts", feeds_folder())
         say(f"Contracts are in {feeds_folder()}; `growth sources` brings dbt's sources in line.")
     elif changed := _changed_contracts(backup / "contracts"):
         say(
@@ -291,13 +296,33 @@ def _swap(warehouse: Warehouse, side: str) -> None:
         _drop(conn, former)
 
 
-def _put_back(source: Path, target: Path, *, is_over: bool = True) -> None:
+def check_places(source: Path, target: Path) -> None:
+    """Check that no link leads what is put back out of the folder: we may be root, and its owner somebody else.
+
+    Raises:
+        BackupFailed: one does.
+    """
+    folder = target.resolve()
+    for path in sorted(source.rglob("*")):
+        place = (folder / path.relative_to(source)).resolve()
+        if not place.is_relative_to(folder):
+            raise BackupFailed(
+                f"A link in {target} leads to {place}, and files of the backup would be written there: "
+                "take it away, then restore."
+            )
+
+
+def put_back(source: Path, target: Path, *, is_over: bool = True) -> None:
+    """Copy the files of a folder of the backup to where they were."""
+    check_places(source, target)
     for path in sorted(source.rglob("*")):
         copy = target / path.relative_to(source)
-        if path.is_file() and (is_over or not copy.exists()):
+        if path.is_file() and not path.is_symlink() and (is_over or not copy.exists()):
             make_folder(copy.parent)
             part = copy.with_name(f".{copy.name}.part")
-            shutil.copyfile(path, part)
+            part.unlink(missing_ok=True)
+            with path.open("rb") as content, part.open("xb") as file:  # a new file, never one that a link names
+                shutil.copyfileobj(content, file)
             own_like_parent(part)
             part.replace(copy)
 
