@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from growth.backup import manifest
+from growth.backup import command, manifest
 from growth.backup.errors import BackupBroken, BackupFailed
 from growth.backup.manifest import Manifest
 from growth.backup.restore import put_back
@@ -93,3 +94,10 @@ def test_a_backup_of_what_is_elsewhere_is_refused(tmp_path: Path, secret: Path, 
     [file] = found.files.values()
     with pytest.raises(BackupBroken, match=f"{name} is a link, or elsewhere. Nothing was restored"):
         manifest.check_files(backup, replace(found, files={name: file}))
+
+
+def test_nobody_else_sees_what_a_check_puts_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    home = command.verifying_home()
+    assert home.stat().st_mode & 0o066 == 0
+    assert {path.name: path.stat().st_mode & 0o077 for path in home.iterdir()} == {"landing": 0, "reports": 0}
