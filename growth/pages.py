@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from growth import secret_files
 from growth.console import connect, prepared, say
 from growth.settings import PROJECT_ROOT, Warehouse, reports_folder
 
@@ -28,7 +29,7 @@ def dashboard(port: int, address: str) -> None:
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
     arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
-    os.execve(sys.executable, arguments, _reader_environment(warehouse))  # noqa: S606
+    os.execve(sys.executable, arguments, reader_environment(warehouse))  # noqa: S606
 
 
 @click.command()
@@ -48,9 +49,9 @@ def portal(port: int, address: str) -> None:
             say("Stopped.")
 
 
-def _reader_environment(warehouse: Warehouse) -> dict[str, str]:
+def reader_environment(warehouse: Warehouse) -> dict[str, str]:
     """Our environment, without any password but the analyst's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WAREHOUSE_")}
+    kept = secret_files.without_secrets(os.environ)
     known = warehouse.environment()
     wanted = ("WAREHOUSE_HOST", "WAREHOUSE_PORT", "WAREHOUSE_DB", "WAREHOUSE_ANALYST_PASSWORD")
     return kept | {name: known[name] for name in wanted}
