@@ -93,6 +93,8 @@ class EmbeddedPostgres:
             EmbeddedError: it does not start; the text has the last lines of its log.
         """
         make_folder(self.home)
+        for name in ("logs", "dbt"):  # what they say of records and people is for nobody else
+            make_folder(self.home / name, 0o700)
         with self._lock():
             found = self._postmaster()
             try:

@@ -84,6 +84,7 @@ def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
     assert not embedded.is_running()
     assert ask(embedded, "select value from kept") == 7
     assert embedded.status().port == port
+    assert {stat.S_IMODE((embedded.home / name).stat().st_mode) for name in ("logs", "dbt")} == {0o700}
 
 
 def test_server_is_set_for_this_machine_and_reachable_on_loopback_only(make_server: MakeServer) -> None:
