@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import socket
 import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import click
 
@@ -28,6 +31,7 @@ def dashboard(port: int, address: str) -> None:
     say(f"The dashboard listens on http://{address}:{port} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
+    options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ)]
     arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
     os.execve(sys.executable, arguments, reader_environment(warehouse))  # noqa: S606
 
@@ -47,6 +51,16 @@ def portal(port: int, address: str) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             say("Stopped.")
+
+
+def known_names(address: str, environment: Mapping[str, str]) -> list[str]:
+    """The names under which people reach the dashboard: this machine's, and those that the variables say.
+
+    A page of a stranger, whose own name the stranger has lead to this machine, reads nothing from it.
+    """
+    names = {ADDRESS, "::1", "localhost", socket.gethostname(), environment.get("SHARED_NAME")}
+    names |= {address, urlsplit(environment.get("GROWTH_DASHBOARD_URL", "")).hostname} - {"0.0.0.0", "::"}  # noqa: S104
+    return sorted(name for name in names if name)
 
 
 def reader_environment(warehouse: Warehouse) -> dict[str, str]:
