@@ -115,7 +115,7 @@ def measure(folder: Path, landing: Path, megabytes: int, days: int) -> None:
     try:
         # started by another process than the run, so that the memory of the two can be told apart
         subprocess.run([GROWTH, "up"], cwd=ROOT, env=environment, check=True, stdin=subprocess.DEVNULL)
-        warehouse = Warehouse.at("127.0.0.1", server.status().port or 0)
+        warehouse = server.start()  # which it is; this tells the passwords
         first = run(environment, server)
         sizes_before = sizes(warehouse)
         move(of_last, sample, landing)

@@ -22,6 +22,7 @@ from growth.settings import Warehouse
 OPERATIONS_SECONDS = 15
 KEPT_RESULTS = 2000
 WAIT_SECONDS = 10
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheets compute
 SETTINGS = "-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_read_only=on -c statement_timeout=60s"
 
 PUBLICATION = """
@@ -62,6 +63,11 @@ class Publication:
         return f"{self.publication_id} {self.published_at}"
 
 
+def _no_formula(value: Any) -> Any:
+    """The value; a text that begins as a formula does gets an apostrophe before it: whoever delivers data writes it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of a query, exactly as the warehouse has them."""
@@ -70,8 +76,8 @@ class Rows:
     records: tuple[tuple[Any, ...], ...]
 
     def csv(self) -> str:
-        """As ``growth sql --format csv`` prints them."""
-        return table.render(self.columns, self.records, "csv")
+        """As ``growth sql --format csv`` prints them, but for texts that a spreadsheet would take for a formula."""
+        return table.render(self.columns, [[_no_formula(value) for value in row] for row in self.records], "csv")
 
     def frame(self) -> pd.DataFrame:
         """For drawing: numbers become floats."""

@@ -7,9 +7,12 @@ the first command that fails, with its exit code.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 SEPARATOR = ":::"
+# Stands for the value of AIRFLOW_PASSWORD, which then is in no list of processes: every user of a machine reads those.
+PASSWORD = "--password=$AIRFLOW_PASSWORD"  # noqa: S105
 
 
 def main() -> None:
@@ -19,12 +22,16 @@ def main() -> None:
 
     _only_newest_task_api()
     for command in _split(sys.argv[1:]):
-        sys.argv = ["airflow", *command]
+        sys.argv = ["airflow", *map(_with_password, command)]
         try:
             airflow()
         except SystemExit as end:
             if end.code not in (None, 0):
                 raise
+
+
+def _with_password(word: str) -> str:
+    return f"--password={os.environ['AIRFLOW_PASSWORD']}" if word == PASSWORD else word  # it may begin with a dash
 
 
 def _split(arguments: list[str]) -> list[list[str]]:

@@ -39,7 +39,7 @@ from embedded.place import (
 )
 from embedded.processes import alive, living, stop_all, wait_until
 from growth.passwords import hashed
-from growth.settings import Warehouse
+from growth.settings import ROLES, Warehouse
 
 __all__ = ["EmbeddedError", "EmbeddedPostgres", "ServerStatus", "psql_binary"]
 
@@ -48,6 +48,9 @@ FIRST_PORT = 5439
 PORTS_TRIED = 200
 ADMIN = "embedded_admin"  # its password is random and kept beside the data, so that the owner's may change
 METADATA = "airflow"  # role and database of Airflow's metadata
+# Whose passwords are random where the environment sets none: a superuser of this server acts as the user who runs it,
+# and the loopback address is open to every user of the machine. Analyst only reads, with a password that people know.
+OWN = ("owner", "ingest", "transform")
 START_SECONDS = 300.0  # a killed server may have much to replay
 STOP_SECONDS = 60.0
 DYING_SECONDS = 3.0
@@ -91,6 +94,8 @@ class EmbeddedPostgres:
             EmbeddedError: it does not start; the text has the last lines of its log.
         """
         make_folder(self.home)
+        for name in ("logs", "dbt"):  # what they say of records and people is for nobody else
+            make_folder(self.home / name, 0o700)
         with self._lock():
             found = self._postmaster()
             try:
@@ -162,7 +167,7 @@ class EmbeddedPostgres:
             self._recover()
             self._launch(self._initialised())
         self._wait_ready()
-        warehouse = Warehouse.at(ADDRESS, self._running_port())
+        warehouse = Warehouse.at(ADDRESS, self._running_port(), self._own_passwords())
         wanted = warehouse if here else None
         if launch or not self._accepts(wanted):
             self._make_databases(wanted)
@@ -199,6 +204,14 @@ class EmbeddedPostgres:
 
     def _secrets(self) -> dict[str, str]:
         return read_json(server_folder(self.home) / "secrets.json")
+
+    def _own_passwords(self) -> dict[str, str]:
+        """The passwords of ``OWN``, made once; also for a server that an older release made, with known ones."""
+        kept = self._secrets()
+        if missing := [name for name in OWN if name not in kept]:
+            kept |= {name: secrets.token_urlsafe(24) for name in missing}
+            write_json(server_folder(self.home) / "secrets.json", kept)
+        return {name: kept[name] for name in OWN}
 
     def _recover(self) -> None:
         """Clear what a killed server left: processes that still run, and the pid file, maybe naming somebody else."""
@@ -366,6 +379,12 @@ class EmbeddedPostgres:
                                 sql.Identifier(database), sql.Identifier(role)
                             )
                         )
+                if warehouse:  # `create_roles` makes them; of a server of an older release they have known passwords
+                    there = {name for (name,) in conn.execute("select rolname from pg_roles")}
+                    for role in there.intersection(ROLES):
+                        statement = sql.SQL("alter role {} password {}")
+                        password = warehouse.passwords[role]
+                        conn.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
         except (psycopg.Error, KeyError) as error:
             raise EmbeddedError(f"cannot prepare the databases of the embedded Postgres: {error}") from error
 

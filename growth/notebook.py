@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from growth import secret_files
 from growth.settings import PROJECT_ROOT, Warehouse
 
 FOLDER = PROJECT_ROOT / "notebooks"
@@ -27,4 +28,9 @@ def open_notebooks(warehouse: Warehouse, *, has_browser: bool, variables: Mappin
     arguments = ["-m", "jupyterlab", "--ip=127.0.0.1", f"--notebook-dir={FOLDER}"]
     if not has_browser:
         arguments.append("--no-browser")
-    os.execve(sys.executable, [sys.executable, *arguments], {**variables, **warehouse.login("analyst")})  # noqa: S606
+    os.execve(sys.executable, [sys.executable, *arguments], notebook_environment(warehouse, variables))  # noqa: S606
+
+
+def notebook_environment(warehouse: Warehouse, variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables without any password but the analyst's: what a notebook imports reads them, too."""
+    return {**secret_files.without_secrets(variables), **warehouse.login("analyst")}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import socket
 import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import click
 
+from growth import secret_files
 from growth.console import connect, prepared, say
 from growth.settings import PROJECT_ROOT, Warehouse, reports_folder
 
@@ -27,8 +31,9 @@ def dashboard(port: int, address: str) -> None:
     say(f"The dashboard listens on http://{address}:{port} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
+    options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ)]
     arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
-    os.execve(sys.executable, arguments, _reader_environment(warehouse))  # noqa: S606
+    os.execve(sys.executable, arguments, reader_environment(warehouse))  # noqa: S606
 
 
 @click.command()
@@ -48,9 +53,19 @@ def portal(port: int, address: str) -> None:
             say("Stopped.")
 
 
-def _reader_environment(warehouse: Warehouse) -> dict[str, str]:
+def known_names(address: str, environment: Mapping[str, str]) -> list[str]:
+    """The names under which people reach the dashboard: this machine's, and those that the variables say.
+
+    A page of a stranger, whose own name the stranger has lead to this machine, reads nothing from it.
+    """
+    names = {ADDRESS, "::1", "localhost", socket.gethostname(), environment.get("SHARED_NAME")}
+    names |= {address, urlsplit(environment.get("GROWTH_DASHBOARD_URL", "")).hostname} - {"0.0.0.0", "::"}  # noqa: S104
+    return sorted(name for name in names if name)
+
+
+def reader_environment(warehouse: Warehouse) -> dict[str, str]:
     """Our environment, without any password but the analyst's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WAREHOUSE_")}
+    kept = secret_files.without_secrets(os.environ)
     known = warehouse.environment()
     wanted = ("WAREHOUSE_HOST", "WAREHOUSE_PORT", "WAREHOUSE_DB", "WAREHOUSE_ANALYST_PASSWORD")
     return kept | {name: known[name] for name in wanted}

@@ -6,7 +6,7 @@ process. Airflow's own settings come from the same files (docker/airflow/secret.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 SECRETS = (
@@ -17,6 +17,16 @@ SECRETS = (
     *("ELEMENTARY_SLACK_TOKEN", "ELEMENTARY_SLACK_WEBHOOK_URL", "ELEMENTARY_TEAMS_WEBHOOK_URL"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
 )
+
+
+# Also what Airflow and the clouds' own programs know, such as AIRFLOW_CONN_… and AWS_SESSION_TOKEN.
+SECRETIVE = ("AIRFLOW_", "AWS_", "ELEMENTARY_", "WAREHOUSE_")
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables for a process that is to know no secret, nor where the file of one is."""
+    secret = {"PGPASSWORD", *SECRETS, *(f"{name}_FILE" for name in SECRETS)}
+    return {name: value for name, value in environment.items() if name not in secret and not name.startswith(SECRETIVE)}
 
 
 def read(environment: MutableMapping[str, str]) -> None:

@@ -63,11 +63,20 @@ class Warehouse:
         return cls.at(host, int(os.environ.get("WAREHOUSE_PORT") or 5432))
 
     @classmethod
-    def at(cls, host: str, port: int) -> Warehouse:
-        """A warehouse at an address, everything else from the environment."""
+    def at(cls, host: str, port: int, own: Mapping[str, str] | None = None) -> Warehouse:
+        """A warehouse at an address, everything else from the environment.
+
+        Args:
+            host: its address.
+            port: its port.
+            own: passwords of the server's own, by role and ``owner``, where the environment has none.
+        """
+        own = own or {}
         user = os.environ.get("WAREHOUSE_USER") or "growth"
-        passwords = {role: os.environ.get(f"WAREHOUSE_{role.upper()}_PASSWORD") or role for role in ROLES}
-        passwords[user] = os.environ.get("WAREHOUSE_PASSWORD") or "growth"
+        passwords = {
+            role: os.environ.get(f"WAREHOUSE_{role.upper()}_PASSWORD") or own.get(role) or role for role in ROLES
+        }
+        passwords[user] = os.environ.get("WAREHOUSE_PASSWORD") or own.get("owner") or "growth"
         return cls(host, port, os.environ.get("WAREHOUSE_DB") or "growth", user, passwords)
 
     def conninfo(self, role: str | None = None) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 STYLES = ("table", "csv", "json")
@@ -19,9 +19,10 @@ def render(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "
         return json.dumps(objects, indent=2, default=_plain, ensure_ascii=False) + "\n"
     cells = [["" if value is None else _text(value) for value in row] for row in rows]
     if style == "csv":
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([columns, *cells])
-        return text.getvalue()
+        text: list[str] = []
+        # before Python 3.13 a \r is quoted only where lines end with one; readers take a bare one for the end of a line
+        csv.writer(SimpleNamespace(write=text.append), lineterminator="\r\n").writerows([columns, *cells])
+        return "".join(line.removesuffix("\r\n") + "\n" for line in text)
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     numeric = [
         bool(rows) and all(isinstance(row[i], int | float | Decimal | None) for row in rows)

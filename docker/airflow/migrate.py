@@ -15,12 +15,13 @@ import tempfile
 import psycopg
 from psycopg import sql
 
+from embedded.airflow_main import PASSWORD
 from growth import reports
 from growth.metrics.airflow import admit_reader
 from growth.passwords import hashed
 from growth.preflight import DEFAULTS
 
-LOGIN = ["--username", "airflow", f"--password={os.environ['AIRFLOW_PASSWORD']}"]  # it may begin with a dash
+LOGIN = ["--username", "airflow", PASSWORD]
 NAMES = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
 
 
@@ -50,7 +51,7 @@ def admit_metrics() -> None:
 
 
 def run(command: list[str], **variables: str) -> None:
-    """Run a command; when it fails, so does this script, without a word about the command: it holds passwords."""
+    """Run a command; when it fails, so does this script, with what the command has said and nothing more."""
     code = subprocess.run(command, env={**os.environ, **variables}, check=False).returncode
     if code:
         sys.exit(code)

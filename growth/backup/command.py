@@ -92,12 +92,21 @@ def _list(folder: Path) -> None:
         say(f"There is no backup in {folder}.")
 
 
+def verifying_home() -> Path:
+    """A new home beside that of others, where nobody but its owner sees what is put back."""
+    home = Path(tempfile.mkdtemp(prefix="growth-verify-"))
+    if os.geteuid() == 0:
+        home.chmod(0o711)  # the server, which does not run as root, gets through to its data
+    for name in ("landing", "reports"):
+        (home / name).mkdir(mode=0o700)
+    return home
+
+
 def _verify(chosen: Path) -> int:
     """Restore as a user would, on an embedded server in a home that is deleted afterwards."""
     from growth.backup.airflow_state import ADDRESS, KEY, fernet_key
 
-    home = Path(tempfile.mkdtemp(prefix="growth-verify-"))
-    home.chmod(0o755)  # the server may be another user's
+    home = verifying_home()
     elsewhere = ("WAREHOUSE_HOST", ADDRESS, f"{ADDRESS}_CMD")
     environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
     environment |= {"GROWTH_HOME": str(home), "GROWTH_FEEDS": str(chosen / "contracts"), KEY: fernet_key()}

@@ -119,7 +119,7 @@ def describe_files(folder: Path) -> dict[str, File]:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check that every file is there with the content that it was made with.
+    """Check that every file is there, and no link to another place, with the content that it was made with.
 
     Raises:
         BackupBroken: one is not; the text names all of them.
@@ -127,7 +127,9 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     faults = []
     for name, file in manifest.files.items():
         path = folder / name
-        if not path.is_file():
+        if path.resolve() != folder.resolve() / name:
+            faults.append(f"{name} is a link, or elsewhere")
+        elif not path.is_file():
             faults.append(f"{name} is missing")
         elif path.stat().st_size != file.size:
             faults.append(f"{name} has {path.stat().st_size:,} bytes instead of {file.size:,}")

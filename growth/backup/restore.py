@@ -89,6 +89,8 @@ def restore(
             _check_airflow(airflow, found.airflow)
         say("Checking the files of the backup ...")
         manifest.check_files(backup, found)
+        for name, target in _folders(wanted).items():
+            places(found, name, target)
         side = replace(warehouse, database=f"{warehouse.database}_restored")
         begin = time.monotonic()
         _make_database(warehouse, side.database)
@@ -101,7 +103,7 @@ def restore(
                 _restore_airflow(airflow, backup)
             former = _cold_paths(warehouse)
             make_folder(cold_folder(), 0o700)
-            _put_back(backup / manifest.COLD, cold_folder())  # no two files have one name, so nothing is written over
+            put_back(backup, found, manifest.COLD, cold_folder())  # no two have one name: nothing is written over
             _swap(warehouse, side.database)
             for path in former - _cold_paths(warehouse):  # of rows that are in raw now, or not in the warehouse
                 (cold_folder() / path).unlink(missing_ok=True)
@@ -113,10 +115,10 @@ def restore(
         f"Warehouse: {sum(each.row_count for each in found.tables.values()):,} rows in {len(found.tables)} tables, the "
         f"marts as they were, in {time.monotonic() - begin:.1f} s"
     )
-    _put_back(backup / "reports", reports_folder())
-    _put_back(backup / "landing", landing_folder(), is_over=False)
+    put_back(backup, found, "reports", reports_folder())
+    put_back(backup, found, "landing", landing_folder(), is_over=False)
     if wanted.contracts:
-        _put_back(backup / "contracts", feeds_folder())
+        put_back(backup, found, "contracts", feeds_folder())
         say(f"Contracts are in {feeds_folder()}; `growth sources` brings dbt's sources in line.")
     elif changed := _changed_contracts(backup / "contracts"):
         say(
@@ -291,15 +293,39 @@ def _swap(warehouse: Warehouse, side: str) -> None:
         _drop(conn, former)
 
 
-def _put_back(source: Path, target: Path, *, is_over: bool = True) -> None:
-    for path in sorted(source.rglob("*")):
-        copy = target / path.relative_to(source)
-        if path.is_file() and (is_over or not copy.exists()):
-            make_folder(copy.parent)
-            part = copy.with_name(f".{copy.name}.part")
-            shutil.copyfile(path, part)
+def _folders(wanted: Wanted) -> dict[str, Path]:
+    """The folders of the backup that are put back, and where."""
+    contracts = {"contracts": feeds_folder()} if wanted.contracts else {}
+    return {manifest.COLD: cold_folder(), "reports": reports_folder(), "landing": landing_folder(), **contracts}
+
+
+def places(found: Manifest, name: str, target: Path) -> dict[str, Path]:
+    """Where the files of a folder of the backup belong, by their paths below the backup.
+
+    Raises:
+        BackupFailed: a link leads one of them out of the folder: we may be root, and its owner somebody else.
+    """
+    below = {path: target / path.removeprefix(f"{name}/") for path in found.files if path.startswith(f"{name}/")}
+    for place in below.values():
+        if not place.resolve().is_relative_to(target.resolve()):
+            raise BackupFailed(
+                f"A link in {target} leads to {place.resolve()}, and files of the backup would be written there: "
+                "take it away, then restore."
+            )
+    return below
+
+
+def put_back(backup: Path, found: Manifest, name: str, target: Path, *, is_over: bool = True) -> None:
+    """Copy the files of a folder of the backup, those that were checked, to where they were."""
+    for path, place in places(found, name, target).items():
+        if is_over or not place.exists():
+            make_folder(place.parent)
+            part = place.with_name(f".{place.name}.part")
+            part.unlink(missing_ok=True)
+            with (backup / path).open("rb") as content, part.open("xb") as file:  # a new one, not what a link names
+                shutil.copyfileobj(content, file)
             own_like_parent(part)
-            part.replace(copy)
+            part.replace(place)
 
 
 def _move_back(warehouse: Warehouse, say: Callable[[str], None]) -> None:

@@ -131,10 +131,10 @@ def _fill(
         f"Warehouse: {database_bytes / MEGABYTE:,.0f} MB became {size / MEGABYTE:,.0f} MB"
         f" in {time.monotonic() - begin:.1f} s"
     )
-    _copy(feeds_folder(), part / "contracts")
-    _copy(reports_folder(), part / "reports")
+    copy_files(feeds_folder(), part / "contracts", say)
+    copy_files(reports_folder(), part / "reports", say)
     if with_landing:
-        _copy(landing_folder(), part / "landing")
+        copy_files(landing_folder(), part / "landing", say)
     manifest.write(
         part,
         manifest.Manifest(
@@ -186,10 +186,16 @@ def _check_space(part: Path, warehouse: Warehouse, airflow: AirflowState | None,
         )
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy the files of a folder, but those that somebody is still writing."""
+def copy_files(source: Path, target: Path, say: Callable[[str], None]) -> None:
+    """Copy the files of a folder, but those that somebody is still writing, and links.
+
+    With Docker we are root, and whoever delivers files would choose by a link what of others we read.
+    """
+    source = source.resolve()
     for path in sorted(source.rglob("*")):
-        if path.is_file() and path.name != ".gitkeep" and path.suffix not in UNFINISHED:
+        if path.is_symlink():
+            say(f"{path} is a link: it is not in the backup.")
+        elif path.is_file() and path.name != ".gitkeep" and path.suffix not in UNFINISHED:
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)

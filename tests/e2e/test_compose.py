@@ -52,6 +52,9 @@ def test_reports_are_served_and_say_how_to_get_elementary(stack: Stack, first_ru
         assert b"<table>" in answer.read()
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.reports_port}/dbt-docs/", timeout=10) as answer:
         assert b"dbt Docs" in answer.read()
+    stranger = urllib.request.Request(f"http://127.0.0.1:{stack.reports_port}/", headers={"Host": "stranger.example"})
+    with pytest.raises(http.client.RemoteDisconnected):
+        urllib.request.urlopen(stranger, timeout=10)
 
 
 def test_the_dashboard_shows_the_marts_as_the_analyst_from_this_machine_only(stack: Stack, first_run: str) -> None:

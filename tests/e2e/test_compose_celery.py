@@ -187,7 +187,7 @@ def test_flower_asks_for_a_login(workers: Stack) -> None:
 
 
 def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
-    """Logs, rendered templates, reports, databases, images: a value that is found was written down by somebody."""
+    """Logs, processes, rendered templates, reports, databases, images: a value that is found was written down."""
     values = {workers.variables[name]: name for name in DEFAULTS}
     dump = {
         "Airflow's database": ("airflow-db", "pg_dump", "-U", "airflow", "airflow"),
@@ -196,6 +196,7 @@ def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
     texts = {
         "logs of the containers": workers.compose("logs", "--no-color").stdout,
         "logs of the other machine": other.compose("logs", "--no-color").stdout,
+        "lists of processes": workers.compose("top").stdout,
         "docker inspect": json.dumps(containers(workers)),
         "docker inspect of the other machine": json.dumps(containers(other)),
         "docker history": docker("history", "--no-trunc", "growth-analytics"),
@@ -204,6 +205,7 @@ def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
     for where, known in {
         "logs of the containers": "celery",
         "logs of the other machine": "celery",
+        "lists of processes": "redis-server",
         "docker inspect": "/run/secrets/",
         "docker inspect of the other machine": "/run/secrets/",
         "docker history": "airflow-secret",

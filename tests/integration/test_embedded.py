@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,11 +17,14 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from psycopg import sql
 
 from embedded import binaries, server
-from embedded.place import SHARED_FOLDER, home_key, server_account
+from embedded.files import read_json, write_json
+from embedded.place import SHARED_FOLDER, home_key, server_account, server_folder
 from embedded.processes import alive
-from embedded.server import EmbeddedError, EmbeddedPostgres, psql_binary
+from embedded.server import OWN, EmbeddedError, EmbeddedPostgres, psql_binary
+from growth.settings import ROLES
 
 START = "import sys; from pathlib import Path; from embedded.server import EmbeddedPostgres\n"
 START += "print(EmbeddedPostgres(Path(sys.argv[1])).start().port)"
@@ -80,6 +84,7 @@ def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
     assert not embedded.is_running()
     assert ask(embedded, "select value from public.kept") == 7
     assert embedded.status().port == port
+    assert {stat.S_IMODE((embedded.home / name).stat().st_mode) for name in ("logs", "dbt")} == {0o700}
 
 
 def test_server_is_set_for_this_machine_and_reachable_on_loopback_only(make_server: MakeServer) -> None:
@@ -180,6 +185,33 @@ def test_owner_password_of_the_environment_counts(make_server: MakeServer, monke
     log = embedded.log.read_text()
     assert 'alter role "growth" login superuser password' in log
     assert "another" not in log
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_other_users_of_the_machine_log_in_as_analyst_only(make_server: MakeServer, runs: bool) -> None:
+    """Also where the server was made by a release that gave all of them passwords that everybody knows."""
+    embedded = make_server()
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        for role in ROLES:
+            create = "create role {} login password {}"
+            conn.execute(sql.SQL(create).format(sql.Identifier(role), sql.Literal(role)))
+        conn.execute("alter role growth password 'growth'")
+        conn.execute("create table kept as select 6 as value")
+    file = server_folder(embedded.home) / "secrets.json"
+    write_json(file, {name: value for name, value in read_json(file).items() if name not in OWN})
+    if not runs:
+        embedded.stop()
+    warehouse = embedded.start()
+    assert ask(embedded, "select value from kept") == 6
+    known = {"growth", *ROLES}
+    for role in known:
+        psycopg.connect(warehouse.conninfo(role)).close()
+    for role in known - {"analyst"}:
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(warehouse.conninfo(role), password=role)
+    psycopg.connect(warehouse.conninfo("analyst"), password="analyst").close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert embedded.start() == warehouse, "and they stay as they are"
 
 
 def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:

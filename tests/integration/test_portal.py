@@ -1,7 +1,9 @@
-"""``growth portal`` serves the reports without Docker."""
+"""``growth portal`` and ``growth dashboard`` without Docker: what they serve, and to whom."""
 
 from __future__ import annotations
 
+import base64
+import http.client
 import re
 import urllib.request
 from pathlib import Path
@@ -29,3 +31,31 @@ def test_portal_lists_what_there_is_and_serves_it(
     assert pages["/dbt-docs/"] == "the docs"
     assert "<h1>Data card: the sample</h1>" in pages["/data-card.html"]
     assert address in (tmp_path / "portal.log").read_text()
+
+
+def test_the_dashboard_answers_under_the_names_that_people_know(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHARED_NAME", "growth.example.org")
+    monkeypatch.setenv("GROWTH_DASHBOARD_URL", "https://board.example.org:8443/")
+    with served("dashboard", pipeline.warehouse, tmp_path / "dashboard.log") as address:
+        port = int(address.rpartition(":")[2])
+        known = ("127.0.0.1", "localhost", "growth.example.org", "board.example.org")
+        opened = {name: _open_websocket(port, f"{name}:{port}") for name in (*known, "stranger.example")}
+    assert opened == {**dict.fromkeys(known, 101), "stranger.example": 403}
+
+
+def _open_websocket(port: int, host: str) -> int:
+    """Status of the answer to a browser on a page of that host: data come through the WebSocket alone."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    key = base64.b64encode(b"sixteen bytes...").decode()
+    try:
+        connection.request(
+            "GET",
+            "/_stcore/stream",
+            headers={**headers, "Sec-WebSocket-Key": key, "Host": host, "Origin": f"http://{host}"},
+        )
+        return connection.getresponse().status
+    finally:
+        connection.close()

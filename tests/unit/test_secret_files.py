@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from growth import secret_files
+from growth.notebook import notebook_environment
+from growth.pages import reader_environment
 from growth.preflight import DEFAULTS
+from growth.settings import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|WEBHOOK|_KEY(_ID)?$")
@@ -45,6 +48,22 @@ def test_the_command_line_reads_them(tmp_path: Path) -> None:
     environment = {**os.environ, "WAREHOUSE_INGEST_PASSWORD_FILE": str(tmp_path / "password")}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout == "from-a-file\n"
+
+
+def test_who_only_reads_knows_the_password_of_analyst_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_others = ("AIRFLOW_CONN_WAREHOUSE", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AWS_SESSION_TOKEN", "PGPASSWORD")
+    for name in (*secret_files.SECRETS, *of_others):
+        monkeypatch.setenv(name, f"secret {name}")
+    for name in secret_files.SECRETS:
+        monkeypatch.setenv(f"{name}_FILE", f"/secret/{name}")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("STREAMLIT_THEME_BASE", "dark")
+    warehouse = Warehouse.at("127.0.0.1", 5432)
+    for environment in (reader_environment(warehouse), notebook_environment(warehouse, os.environ)):
+        known = {value for value in environment.values() if value.startswith(("secret ", "/secret/"))}
+        assert known == {"secret WAREHOUSE_ANALYST_PASSWORD"}
+        assert environment["LANG"] == "C.UTF-8"
+        assert environment["STREAMLIT_THEME_BASE"] == "dark"
 
 
 def test_every_secret_of_the_stack_may_come_from_a_file() -> None:
