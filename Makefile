@@ -44,7 +44,7 @@ test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration a
 	.venv/bin/pytest tests/unit
 	.venv/bin/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
 	.venv/bin/pytest -m alone $(SIDE_BY_SIDE)
-	.venv/bin/pytest tests/e2e
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
 
 test-kill: .venv/installed-dev ## Kill loads at 90 random points (KILL_POINTS, KILL_SEED)
 	KILL_POINTS=$${KILL_POINTS:-90} .venv/bin/pytest -s tests/integration/test_load_kill.py

@@ -23,7 +23,6 @@ from growth.settings import growth_home, landing_folder, reports_folder
 from ingest.contract import Contract, header_key
 from ingest.errors import IngestError
 from ingest.landing import ARCHIVE_FOLDER
-from ingest.records import MAX_RECORD_BYTES
 from ingest.source import Source, open_source
 from ingest.tombstones import SPACE, as_number, has_numbers
 
@@ -151,6 +150,8 @@ def _has_text(block: bytes, users: Sequence[str]) -> bool:
 
 def _has_user(path: Path, contract: Contract, users: Sequence[str]) -> bool:
     """Whether a record's user is one of them; any of its fields, where the header does not say which is the user."""
+    from ingest.records import MAX_RECORD_BYTES  # with numpy, a quarter of a second: only where it is needed
+
     column = contract.column(str(contract.user))
     names = {header_key(name) for name in (column.name, *column.aliases)}
     wanted, is_number = set(users), has_numbers(contract)

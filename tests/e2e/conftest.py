@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.compose import OWNER, Stack, compose_stack, copy_checkout, missing_engine, wait_for
@@ -20,26 +22,33 @@ def docker_engine() -> None:
 
 @pytest.fixture(scope="session")
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Print a line that shows without ``-s``: how long things took."""
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    """Print a line that shows without ``-s``, also from one of several processes: how long things took."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
 
     def write(text: str) -> None:
+        test = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split()[0]
         with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"  {text}")
-            reporter.flush()
+            print(f"\n  {test}: {text}", file=sys.stderr, flush=True)
 
     return write
 
 
-@pytest.fixture(scope="session")
-def stack(
-    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, tell: Callable[[str], None]
-) -> Iterator[Stack]:
-    """The stack of the modules test_compose and then test_compose_celery, whose tests follow one another on it."""
-    folder = copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
-    with compose_stack(folder, "e2e") as stack:
+@pytest.fixture(scope="module")
+def variables() -> dict[str, str]:
+    """The environment that a module's stack starts with."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def checkout(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout of a module's stack."""
+    return copy_checkout(tmp_path_factory.mktemp("compose") / "growth-analytics", owner=OWNER)
+
+
+@pytest.fixture(scope="module")
+def stack(checkout: Path, variables: dict[str, str], tell: Callable[[str], None]) -> Iterator[Stack]:
+    """The stack of a module, whose tests follow one another on it, maybe beside that of another module."""
+    with compose_stack(checkout, "e2e", **variables) as stack:
         begin = time.monotonic()
         stack.compose("build")
         tell(f"image built in {time.monotonic() - begin:.0f} s")
@@ -47,7 +56,7 @@ def stack(
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def first_run(stack: Stack, tell: Callable[[str], None]) -> str:
     """The run that nobody triggered."""
     run = wait_for(stack.runs, 60)[0]

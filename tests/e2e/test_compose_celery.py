@@ -1,7 +1,8 @@
-"""The stack of test_compose on workers, with its secrets in files and its connection in a secrets backend.
+"""A stack with a staging stack beside it; then on workers, its secrets in files, its connection in a secrets backend.
 
-One of the workers is that of another machine, as docs/workers.md has it: another Compose project from another checkout,
-on a network of its own. The two have the landing folder in common, and reach one another by published ports only.
+It may stand beside that of test_compose: its image has another name. One of the workers is that of another machine, as
+docs/workers.md has it: another Compose project from another checkout, on a network of its own. The two have the landing
+folder in common, and reach one another by published ports only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,20 +26,25 @@ from support.compose import (
     DAG,
     DOCKER,
     KILL_ALL,
+    OWNER,
     Stack,
     compose_stack,
     let_old_rows_leave,
     marts,
     old_files,
+    people,
     random_secrets,
+    set_modes,
     wait_for,
+    what_names_people,
 )
 from support.workers import overrides, run_as_shown, settings
 
 from growth.preflight import DEFAULTS
 
-pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1800)]
 
+IMAGE = "growth-analytics:workers"
 OVERRIDE = "docker-compose.override.yml"
 BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 WAIT = """
@@ -56,6 +63,51 @@ services:
 
 
 @pytest.fixture(scope="module")
+def variables() -> dict[str, str]:
+    return {"GROWTH_IMAGE": IMAGE}
+
+
+@pytest.fixture(scope="module")
+def checkout(checkout: Path) -> Path:
+    """Old rows leave raw from the first run on, so that those of a file of such days have to be brought back."""
+    let_old_rows_leave(checkout, days=30)
+    return checkout
+
+
+@pytest.fixture
+def landing(stack: Stack) -> Iterator[Path]:
+    """The landing folder of staging, in a checkout that only its owner may read meanwhile."""
+    folder = stack.folder / "landing-staging"
+    folder.mkdir()
+    os.chown(folder, OWNER, OWNER)
+    set_modes(stack.folder, private=True)
+    yield folder
+    set_modes(stack.folder, private=False)
+    shutil.rmtree(folder)
+
+
+def test_a_staging_stack_beside_the_first_from_the_same_checkout_that_is_private_now(
+    stack: Stack, first_run: str, landing: Path, tell: Callable[[str], None]
+) -> None:
+    """The first stack goes on running; who runs staging may read everything."""
+    before = marts(stack)
+    example = (stack.folder / ".env.staging.example").read_text()
+    (stack.folder / ".env.staging").write_text(f"{example}\nAIRFLOW_UID={OWNER}\n")
+    with compose_stack(stack.folder, "staging", env_file=".env.staging") as staging:
+        staging.compose("build")
+        tell(f"second stack, without sample data, healthy in {staging.up():.0f} s")
+        assert list(landing.iterdir()) == []
+        run = wait_for(staging.runs, 60)[0]["dag_run_id"]
+        tell(f"scheduled run over no file at all finished in {staging.finish(run):.0f} s")
+        assert staging.compose("exec", "-T", "airflow-scheduler", "id", "-u").stdout.strip() == str(OWNER)
+        with staging.connect("analyst") as conn:
+            assert conn.execute("select count(*) from mart.channel_attribution").fetchone() == (0,)
+        assert marts(stack) == before
+        images = [each.inspect("airflow-scheduler")["Config"]["Image"] for each in (stack, staging)]
+        assert images == [IMAGE, "growth-analytics:staging"]
+
+
+@pytest.fixture(scope="module")
 def addresses(docker_engine: None) -> Iterator[tuple[str, str]]:
     """Addresses of the first machine and of the other one: of two bridges of this machine that connect nothing."""
     names = [f"growth-{name}-{os.getpid()}" for name in ("first", "other")]
@@ -71,7 +123,7 @@ def addresses(docker_engine: None) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def workers(stack: Stack, first_run: str, addresses: tuple[str, str]) -> Iterator[Stack]:
     """The stack with two workers and Flower, open to the other machine; nothing of it is left behind."""
-    values = random_secrets() | {name: value for name, value in stack.variables.items() if name in DEFAULTS}
+    values = random_secrets()
     folder = stack.folder / "secrets"
     folder.mkdir()
     for name, value in values.items():
@@ -92,6 +144,7 @@ def workers(stack: Stack, first_run: str, addresses: tuple[str, str]) -> Iterato
     stack.set(
         **values,
         **opened,
+        AIRFLOW_UID=str(OWNER),
         AIRFLOW_EXECUTOR="CeleryExecutor",
         AIRFLOW_SECRETS_BACKEND=BACKEND,
         AIRFLOW_SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": "/run/secrets/connections.json"}),
@@ -105,7 +158,6 @@ def workers(stack: Stack, first_run: str, addresses: tuple[str, str]) -> Iterato
 @pytest.fixture(scope="module")
 def other(workers: Stack, addresses: tuple[str, str]) -> Iterator[Stack]:
     """The other machine, which is not started yet."""
-    let_old_rows_leave(workers, days=30)  # contracts are the same everywhere
     folder = workers.folder.with_name("other")
     shutil.copytree(workers.folder, folder, ignore=shutil.ignore_patterns("landing"))
     (folder / OVERRIDE).write_text(overrides(*addresses)[1])
@@ -137,6 +189,7 @@ def test_killed_and_stopped_workers_change_nothing(workers: Stack, other: Stack,
     # these days left raw
     left = old_files(workers)
     landed = sorted((workers.folder / "landing" / "sessions").glob("sessions_*.csv"))[0]
+    assert f"sessions/{landed.name}" in left
     shutil.copy2(landed, landed.with_name("again.csv"))
 
     with held(workers, "raw.sessions"):
@@ -166,7 +219,7 @@ def test_killed_and_stopped_workers_change_nothing(workers: Stack, other: Stack,
     said = json.dumps(workers.api("GET", f"{logs}/run_dwh/logs/1"))
     assert "fct_sessions" in said, "the log of the try that was killed"
     said = json.dumps(workers.api("GET", f"{logs}/gate_raw/logs/1"))
-    assert ("sessions: bringing back" in said) == (f"sessions/{landed.name}" in left)
+    assert "sessions: bringing back" in said
     line = f"run_id={run_id} task_id=load_feed feed=sessions"
     [index] = [task["map_index"] for task in loads if task["try_number"] == 2]
     assert line in json.dumps(workers.api("GET", f"{logs}/load_feed/logs/2?map_index={index}")), "asked of its worker"
@@ -199,7 +252,7 @@ def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
         "lists of processes": workers.compose("top").stdout,
         "docker inspect": json.dumps(containers(workers)),
         "docker inspect of the other machine": json.dumps(containers(other)),
-        "docker history": docker("history", "--no-trunc", "growth-analytics"),
+        "docker history": docker("history", "--no-trunc", IMAGE),
         **{name: workers.compose("exec", "-T", *command).stdout for name, command in dump.items()},
     }
     for where, known in {
@@ -231,17 +284,10 @@ def test_no_secret_stands_anywhere_else(workers: Stack, other: Stack) -> None:
 
 def test_what_is_kept_of_runs_names_nobody(workers: Stack, other: Stack) -> None:
     """Of all runs of this stack: those that were killed, and those that went well."""
-    landed = [path.read_text() for path in (workers.folder / "landing" / "sessions").glob("*.csv")]
-    people = {line.split(",")[0] for text in landed for line in text.splitlines()[1:]}
-    assert len(people) > 1000
-    assert min(map(len, people)) > 12, "the same text as many a number"
-    # XCom, rendered templates, what happened
-    dump = workers.compose("exec", "-T", "airflow-db", "pg_dump", "-U", "airflow", "airflow").stdout
-    texts = [dump, *(machine.compose("logs", "--no-color").stdout for machine in (workers, other))]
-    assert {number for text in texts for number in re.findall("[0-9]+", text)} & people == set()
-    found = workers.files_with(people, "/opt/airflow/logs", "/var/lib/growth", "/var/lib/growth-reports")
-    assert found == ["/var/lib/growth-reports/data-card.html"], "the page that shows the first lines of the sample"
-    assert other.files_with(people, "/opt/airflow/logs", "/var/lib/growth", service="airflow-worker") == []
+    assert what_names_people(workers) == ["/var/lib/growth-reports/data-card.html"], "the first lines of the sample"
+    known = people(workers)
+    assert known & set(re.findall("[0-9]+", other.compose("logs", "--no-color").stdout)) == set()
+    assert other.files_with(known, "/opt/airflow/logs", "/var/lib/growth", service="airflow-worker") == []
 
 
 def test_the_way_back(workers: Stack, other: Stack, tell: Callable[[str], None]) -> None:
@@ -285,7 +331,7 @@ def held(stack: Stack, table: str) -> Iterator[None]:
 def kill_worker_that_waits(stack: Stack, run_id: str, role: str, task_id: str, machine: Stack) -> str:
     """Kill the machine's worker whose task waits in what is held; returns its name when Docker has started it again."""
     wait_for(lambda: waits(stack, role), 300)
-    task = wait_for(lambda: only_running(stack, run_id, task_id), 120)
+    task = wait_for(lambda: only_running(stack, run_id, task_id), 300)
     worker = worker_of(machine, task)
     subprocess.run([DOCKER, "exec", worker["Id"], "python", "-c", KILL_ALL], check=False)
     wait_for(lambda: json.loads(docker("inspect", worker["Id"]))[0]["RestartCount"] > worker["RestartCount"], 60)

@@ -10,12 +10,15 @@ from support.compose import OWNER, compose_stack, copy_checkout
 
 from growth.preflight import DEFAULTS
 
+IMAGE = "growth-analytics:settings"  # that of another stack may be in use meanwhile
+
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(900)]
 
 
 def test_default_passwords_are_refused_on_an_open_address(tmp_path: Path) -> None:
     folder = copy_checkout(tmp_path / "growth-analytics")
-    with compose_stack(folder, "open", BIND_ADDRESS="0.0.0.0", WAREHOUSE_PASSWORD="of-our-own") as stack:
+    own = {"BIND_ADDRESS": "0.0.0.0", "WAREHOUSE_PASSWORD": "of-our-own"}
+    with compose_stack(folder, "open", GROWTH_IMAGE=IMAGE, **own) as stack:
         started = stack.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "60", check=False)
         assert started.returncode != 0
         said = stack.compose("logs", "--no-color", "preflight").stdout
@@ -30,7 +33,7 @@ def test_default_passwords_are_refused_on_an_open_address(tmp_path: Path) -> Non
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a folder that belongs to somebody else")
 def test_a_checkout_that_only_its_owner_may_read_is_explained(tmp_path: Path) -> None:
     folder = copy_checkout(tmp_path / "growth-analytics", owner=OWNER, private=True)
-    with compose_stack(folder, "private") as stack:
+    with compose_stack(folder, "private", GROWTH_IMAGE=IMAGE) as stack:
         assert stack.compose("up", "--build", "--exit-code-from", "preflight", "preflight", check=False).returncode == 1
         said = stack.compose("logs", "--no-color", "preflight").stdout
         assert "AIRFLOW_UID" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -30,8 +31,13 @@ NOT_COPIED = shutil.ignore_patterns(
     *(".git", ".venv", ".growth", ".env", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "target", "logs"),
     "secrets",
 )
-HEALTHY_SECONDS = 300
-PORTS = range(20000, 32000)  # below those of outgoing connections: a service listens long after its port was chosen
+HEALTHY_SECONDS = 600  # of a busy machine
+# below those of outgoing connections: a service listens long after its port was chosen; another process has others
+PORTS = range(
+    20000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+    32000,
+    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+)
 _chosen: set[int] = set()
 DAG = "growth_daily"
 DAILY = 'schedule="0 4 * * *"'
@@ -230,7 +236,7 @@ class Stack:
         """Everything that Airflow knows of the tasks of a run."""
         return list(self.api("GET", f"/dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")["task_instances"])
 
-    def finish(self, run_id: str, timeout_seconds: float = 240) -> float:
+    def finish(self, run_id: str, timeout_seconds: float = 900) -> float:
         """Wait until a run succeeds; returns how many seconds that took from now.
 
         Raises:
@@ -287,12 +293,12 @@ def marts(stack: Stack) -> dict[str, list[str]]:
         return {name: [str(row) for row in conn.execute(query.encode())] for name, query in MARTS.items()}
 
 
-def let_old_rows_leave(stack: Stack, days: int) -> None:
+def let_old_rows_leave(checkout: Path, days: int) -> None:
     """Edit the contract of sessions as docs/feeds.md says: the next run moves what is older out of raw."""
-    contract = stack.folder / "ingest" / "feeds" / "acquisition" / "sessions.yml"
+    contract = checkout / "ingest" / "feeds" / "acquisition" / "sessions.yml"
     text = contract.read_text()
-    if "raw_days" not in text:
-        contract.write_text(text.replace("key: ", f"retention: {{raw_days: {days}}}\nkey: ", 1))
+    assert "raw_days" not in text
+    contract.write_text(text.replace("key: ", f"retention: {{raw_days: {days}}}\nkey: ", 1))
 
 
 def old_files(stack: Stack) -> list[str]:
@@ -304,6 +310,27 @@ def old_files(stack: Stack) -> list[str]:
     assert sorted(kept) == sorted(path for _, path, _ in left)
     assert sum(in_raw for *_, in_raw in left) == 0
     return sorted(source_file for source_file, *_ in left)
+
+
+def people(stack: Stack) -> set[str]:
+    """The ids of the sessions that have landed."""
+    landed = [path.read_text() for path in (stack.folder / "landing" / "sessions").glob("*.csv")]
+    found = {line.split(",")[0] for text in landed for line in text.splitlines()[1:]}
+    assert len(found) > 1000
+    assert min(map(len, found)) > 12, "the same text as many a number"
+    return found
+
+
+def what_names_people(stack: Stack) -> list[str]:
+    """What is kept of runs and has an id of somebody: Airflow's database, logs of containers, files of volumes."""
+    known = people(stack)
+    texts = {
+        # XCom, rendered templates, what happened
+        "airflow-db": stack.compose("exec", "-T", "airflow-db", "pg_dump", "-U", "airflow", "airflow").stdout,
+        "logs": stack.compose("logs", "--no-color").stdout,
+    }
+    found = [name for name, text in texts.items() if known & set(re.findall("[0-9]+", text))]
+    return found + stack.files_with(known, "/opt/airflow/logs", "/var/lib/growth", "/var/lib/growth-reports")
 
 
 def random_secrets() -> dict[str, str]:
