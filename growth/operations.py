@@ -18,6 +18,7 @@ KEPT_DAYS = 400
 # mart_previous: rows of before the last publication, for those who roll it back and not for readers
 PUBLICATIONS = """
 create schema if not exists mart_previous;
+comment on schema mart_previous is 'Rows of before the last publication, for a rollback.';
 create table if not exists mart.publications (
     publication_id bigint generated always as identity primary key,
     run_id text not null,

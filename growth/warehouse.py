@@ -30,6 +30,14 @@ SCHEMAS = {
     "mart_candidate": "transform",
     "mart": "transform",
 }
+# what SQL IDEs show of them
+DESCRIPTIONS = {
+    "raw": "Delivered rows as they came, and the ledger of loads: one table per contract.",
+    "staging": "Feeds with clean texts and without copies: views on raw.",
+    "dwh": "Facts and dimensions (Kimball) that marts are made of; for analysts who need rows.",
+    "mart_candidate": "Marts as they were built last: published once their gates pass.",
+    "mart": "Published marts: what readers ask.",
+}
 # role → the schemas it may read, tables to come included
 READERS = {"transform": ("raw",), "analyst": ("dwh", "mart")}
 # Only what is missing is granted: a grant writes the catalog's row of a table anew, which fails beside a model that is
@@ -161,6 +169,8 @@ def _create_schemas(conn: psycopg.Connection, warehouse: Warehouse) -> None:
                 sql.Identifier(schema), sql.Identifier(owner)
             )
         )
+        text = sql.SQL("comment on schema {} is {}")
+        conn.execute(text.format(sql.Identifier(schema), sql.Literal(DESCRIPTIONS[schema])))
     for reader, schemas in READERS.items():
         for schema in schemas:
             names = {

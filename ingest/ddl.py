@@ -19,6 +19,7 @@ from ingest.errors import RawSchemaMismatchError
 from ingest.migrate import migrate
 from ingest.schema_version import upgrade, write_version
 from ingest.tables import (
+    ADDED_COLUMNS,
     LOAD_ID_SETTING,
     SCHEMA,
     column_definition,
@@ -212,9 +213,10 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> list[str]:
     _ensure_checks(conn, contract)
     check_raw(conn, contract)
     conn.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(contract.description)))
-    for column in contract.columns:
-        target = sql.Identifier(SCHEMA, contract.feed, column.name)
-        conn.execute(sql.SQL("comment on column {} is {}").format(target, sql.Literal(column.description)))
+    descriptions = ADDED_COLUMNS | {column.name: column.description for column in contract.columns}
+    for column, *_ in columns_of(conn, table):
+        target = sql.Identifier(SCHEMA, contract.feed, column)
+        conn.execute(sql.SQL("comment on column {} is {}").format(target, sql.Literal(descriptions[column])))
     return changes
 
 

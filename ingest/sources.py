@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from ingest.contract import EXTRACT_DATE, Column, Contract, header_key
-from ingest.tables import SCHEMA
+from ingest.tables import ADDED_COLUMNS, SCHEMA
 
 # Cadences of which every day is expected, so that missing days and volumes can be judged.
 DAILY = ("hourly", "daily")
@@ -118,12 +118,12 @@ def _dump(source: dict[str, Any]) -> str:
 def _table(contract: Contract, contracts: Mapping[str, Contract]) -> dict[str, Any]:
     load_id = {
         "name": "_load_id",
-        "description": "Load that brought the row, see raw._loads.",
+        "description": ADDED_COLUMNS["_load_id"],
         "data_type": "bigint",
     }
     extract_date = {
         "name": EXTRACT_DATE,
-        "description": "Day of the extract that the row came with.",
+        "description": ADDED_COLUMNS[EXTRACT_DATE],
         "data_type": contract.time_type,
     }
     columns = [_column(column, contract, contracts) for column in contract.columns]

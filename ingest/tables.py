@@ -12,6 +12,11 @@ from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Column, ColumnType, 
 
 SCHEMA = "raw"
 LOAD_ID_SETTING = "growth.load_id"
+# columns of raw.<feed> beside the contract's, and what they hold
+ADDED_COLUMNS = {
+    EXTRACT_DATE: "Day of the extract that the row came with.",
+    "_load_id": "Load that brought the row, see raw._loads.",
+}
 
 
 def raw_table(feed: str) -> sql.Identifier:

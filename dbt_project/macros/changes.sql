@@ -28,10 +28,13 @@
         truncate {{ state('_changed_user_keys') }};
         delete from {{ state('_batches') }} where started_at < now() - interval '1 day';
         delete from {{ state('_consumed_loads') }} -- of models that are no more: nothing waits for them
-        where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}');
+        where model in (
+            select model from ({{ recorded_models() }}) as models
+            where model not in ('{{ graph.nodes.values() | map(attribute="name") | join("', '") }}')
+        );
         delete from {{ state('_moved_days') }} as moved -- every model has seen them
         where not exists (
-            select 1 from (select distinct model from {{ state('_consumed_loads') }}) as models
+            select 1 from ({{ recorded_models() }}) as models
             where not exists (
                 select 1 from {{ state('_consumed_loads') }} as consumed
                 where consumed.model = models.model and consumed.load_id = moved.load_id
@@ -42,23 +45,61 @@
     {% endif %}
 {% endmacro %}
 
-{# Post-hook of every dwh model and snapshot, in its transaction. `--empty` builds consume nothing. #}
+{# Names of models that have consumed loads, as a subquery: each looked up by the one before, not by reading all rows. #}
+{% macro recorded_models() -%}
+    with recursive models as (
+        select min(model) as model from {{ state('_consumed_loads') }}
+        union all
+        select (select min(later.model) from {{ state('_consumed_loads') }} as later where later.model > models.model)
+        from models where models.model is not null
+    )
+    select model from models where model is not null
+{%- endmacro %}
+
+{# The loads that the command froze, and those that a model has consumed: subqueries of one column, load_id. #}
+{% macro frozen_loads() -%}
+    select unnest(load_ids) as load_id from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}'
+{%- endmacro %}
+{% macro consumed_loads(model_name) -%}
+    select load_id from {{ state('_consumed_loads') }} where model = '{{ model_name }}'
+{%- endmacro %}
+
+{#
+    Post-hook of every dwh model and snapshot, in its transaction. `--empty` builds consume nothing. Only what differs is
+    written: after some years there are thousands of loads, of which a day brings a few.
+#}
 {% macro record_loads() %}
-    {% if config.get('materialized') != 'incremental' or not is_incremental() or flags.EMPTY %}
-        delete from {{ state('_consumed_loads') }} where model = '{{ this.name }}';
+    {%- set is_built_anew = config.get('materialized') != 'incremental' or not is_incremental() or flags.EMPTY %}
+    {%- set parents = [] %}
+    {%- for parent in model.depends_on.nodes if parent in graph.nodes and graph.nodes[parent].config.materialized in ('incremental', 'table', 'snapshot') %}
+        {%- do parents.append(graph.nodes[parent].name) %}
+    {%- endfor %}
+    {% if is_built_anew %}
+        delete from {{ state('_consumed_loads') }}
+        where
+            model = '{{ this.name }}'
+            {%- if not flags.EMPTY %}
+            and (
+                load_id not in ({{ frozen_loads() }})
+                {%- for parent in parents %}
+                or load_id not in ({{ consumed_loads(parent) }})
+                {%- endfor %}
+            )
+            {%- endif %};
     {% endif %}
     {% if not flags.EMPTY %}
         insert into {{ state('_consumed_loads') }} (model, load_id)
         select '{{ this.name }}', frozen.load_id
         from (
-            select unnest(load_ids) as load_id from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}'
+            {{ frozen_loads() }}
+            except
+            {{ consumed_loads(this.name) }}
         ) as frozen
-        where true
-        {%- for parent in model.depends_on.nodes if parent in graph.nodes and graph.nodes[parent].config.materialized in ('incremental', 'table', 'snapshot') %}
-            and exists (
-                select 1 from {{ state('_consumed_loads') }} as upstream
-                where upstream.model = '{{ graph.nodes[parent].name }}' and upstream.load_id = frozen.load_id
-            )
+        {%- for parent in parents %}
+        {{ 'where' if loop.first else 'and' }} exists (
+            select 1 from {{ state('_consumed_loads') }} as upstream
+            where upstream.model = '{{ parent }}' and upstream.load_id = frozen.load_id
+        )
         {%- endfor %}
         on conflict do nothing;
     {% endif %}
@@ -87,11 +128,12 @@
 {% macro waiting_loads(feeds) %}
     {% set query %}
         select loads.load_id from raw._loads as loads
-        where loads.feed in ('{{ feeds | join("', '") }}')
-            and loads.load_id = any((select load_ids from {{ state('_batches') }} where invocation_id = '{{ invocation_id }}')::bigint [])
-            and not exists (
-                select 1 from {{ state('_consumed_loads') }} as consumed
-                where consumed.model = '{{ this.name }}' and consumed.load_id = loads.load_id
+        where
+            loads.feed in ('{{ feeds | join("', '") }}')
+            and loads.load_id in (
+                {{ frozen_loads() }}
+                except
+                {{ consumed_loads(this.name) }}
             )
         order by loads.load_id
     {% endset %}

@@ -9,7 +9,7 @@
 #}
 {% macro new_loads(feed) %}
     {%- if not execute -%}{%- do return([]) -%}{%- endif -%}
-    {%- set state_exists = run_query("select to_regclass('" ~ state('_consumed_loads') ~ "')").columns[0].values()[0] -%}
+    {%- set state_exists = asked_once("select to_regclass('" ~ state('_consumed_loads') ~ "')")[0] -%}
     {%- set query -%}
         select load_id from raw._loads as loads
         where feed = '{{ feed }}' and status <> 'refused'
@@ -21,7 +21,7 @@
         {%- endif %}
         order by load_id
     {%- endset -%}
-    {%- do return(run_query(query).columns[0].values() | list) -%}
+    {%- do return(asked_once(query)) -%}
 {% endmacro %}
 
 {# Names of the models and snapshots of a feed's domain, whose name its source has; where it has none, of all domains. #}
@@ -61,7 +61,7 @@
         select distinct event_date from raw._changed_days
         where feed = '{{ feed }}' and load_id in ({{ load_list(new_loads(feed)) }}) order by event_date
     {%- endset -%}
-    {%- do return(run_query(query).columns[0].values() | list) -%}
+    {%- do return(asked_once(query)) -%}
 {% endmacro %}
 
 {#

@@ -44,8 +44,13 @@ volumes as (
 )
 select event_date, row_count, expected_count from volumes
 where
-    expected_count >= {{ var('volume_min_rows') }}
-    and (row_count < {{ min_rate }} * expected_count or row_count > {{ max_rate }} * expected_count)
+    (
+        (
+            row_count < {{ min_rate }} * expected_count
+            and expected_count - row_count > {{ var('volume_chance') }} * sqrt(expected_count)
+        )
+        or (row_count > {{ max_rate }} * expected_count and expected_count >= {{ var('volume_min_rows') }})
+    )
     and not (
         is_replaced
         and row_count between {{ var('volume_usual_min_rate') }} * row_count_before

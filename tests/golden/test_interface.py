@@ -449,13 +449,20 @@ def test_tables_columns_and_types_are_the_documented_ones(pipeline: Pipeline) ->
     assert pipeline.query("show timezone") == [("UTC",)]
 
 
-def test_tables_and_columns_carry_their_descriptions(pipeline: Pipeline) -> None:
+def test_schemas_tables_and_columns_carry_their_descriptions(pipeline: Pipeline) -> None:
+    """A name that begins with an underscore is the stack's own."""
     pipeline.run()
     bare = pipeline.query(
         """
         select relname, attname from pg_class inner join pg_attribute on pg_class.oid = attrelid
-        where relnamespace = 'mart'::regnamespace and relkind in ('r', 'v') and attnum > 0
+        where relnamespace in ('raw'::regnamespace, 'staging'::regnamespace, 'dwh'::regnamespace, 'mart'::regnamespace)
+            and relkind in ('r', 'v') and attnum > 0 and not attisdropped and relname not like '\\_%'
             and (obj_description(pg_class.oid, 'pg_class') is null or col_description(attrelid, attnum) is null)
         """
     )
     assert bare == []
+    schemas = pipeline.query(
+        "select nspname, obj_description(oid, 'pg_namespace') from pg_namespace where nspname !~ '^pg_|^inf|^public'"
+    )
+    assert {name for name, _ in schemas} >= {"raw", "staging", "dwh", "mart_candidate", "mart", "mart_previous"}
+    assert [name for name, text in schemas if text is None and name != "dq_failures"] == []

@@ -148,3 +148,17 @@ def test_a_day_without_rows_is_missed_where_ten_a_day_are_usual(
         conn.execute("create table dwh._consumed_loads as select 'fct_sessions' as model, load_id from raw._loads")
     land(pipeline, "61.csv", {HISTORY + 1: per_day})
     assert failures(pipeline) == missed
+
+
+@pytest.mark.parametrize(
+    ("per_day", "count", "stopped"),
+    [(40, 20, {"volume_holds_sessions"}), (30, 15, set()), (99, 59, {"volume_holds_sessions"}), (99, 300, set())],
+)
+def test_half_of_a_few_rows_is_stopped_where_chance_does_not_explain_it(
+    pipeline: Pipeline, per_day: int, count: int, stopped: set[str]
+) -> None:
+    land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), per_day))
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("create table dwh._consumed_loads as select 'fct_sessions' as model, load_id from raw._loads")
+    land(pipeline, "new.csv", {HISTORY: count, HISTORY + 1: per_day})
+    assert failures(pipeline) == stopped

@@ -142,6 +142,21 @@ def test_a_model_run_alone_takes_no_load_past_its_parents(pipeline: Pipeline) ->
     assert pipeline.run(full_refresh=True).marts() == incremental
 
 
+def test_a_day_writes_down_its_own_loads_only(pipeline: Pipeline) -> None:
+    """After years there are thousands of loads; what models have consumed is not written anew each day."""
+    for number in range(3):
+        pipeline.land("sessions", f"{number}.csv", [f"{number},{START + timedelta(days=number)},true,DIRECT"])
+    pipeline.run()
+    consumed = "select model, load_id, xmin::text from dwh._consumed_loads"
+    before = set(pipeline.query(consumed))
+    pipeline.land("sessions", "3.csv", [f"3,{START + timedelta(days=3)},true,DIRECT"])
+    pipeline.run()
+    after = set(pipeline.query(consumed))
+    assert before < after
+    assert {load_id for _, load_id, _ in after - before} == {max(load_id for _, load_id, _ in after)}
+    assert {model for model, _, _ in after - before} == {model for model, _, _ in before}
+
+
 def test_the_last_day_that_may_be_loaded_is_built(pipeline: Pipeline) -> None:
     pipeline.land("conversions", "a.csv", ["1,9999-12-30 11:00:00"])
     pipeline.run()

@@ -4,13 +4,11 @@
 select loads.load_id, loads.feed, loads.source_file
 from raw._loads as loads
 where
-    loads.load_id = any(
-        coalesce(
-            (select load_ids from {{ state('_batches') }} order by started_at desc limit 1), cast('{}' as bigint [])
-        )
-    )
-    and not exists (
-        select 1 from {{ state('_consumed_loads') }} as consumed
-        where consumed.model = '{{ model.identifier }}' and consumed.load_id = loads.load_id
+    loads.load_id in (
+        select unnest(newest.load_ids) from (
+            select load_ids from {{ state('_batches') }} order by started_at desc limit 1
+        ) as newest
+        except
+        {{ consumed_loads(model.identifier) }}
     )
 {% endtest %}
