@@ -108,8 +108,6 @@ def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
         # a folder each: what is parsed for one target is of no use to the other
         "DBT_TARGET_PATH": str(state / f"target-{target}"),
         "DBT_LOG_PATH": str(state / "logs"),
-        # dbt's own default is debug: every statement of every model, for an eighth of its time
-        "DBT_LOG_LEVEL_FILE": os.environ.get("DBT_LOG_LEVEL_FILE") or "info",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         **packages.environment(),
     }
