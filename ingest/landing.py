@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,8 +25,8 @@ ARCHIVE_FOLDER = "_archive"
 class Delivery:
     """A file to load; ``source_file`` is its path below the landing folder, with slashes.
 
-    ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path. ``size_bytes`` and
-    ``modified_ns`` are those of the file when it was found: one that has changed since is not finished.
+    ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path. ``size_bytes``, ``modified_ns``
+    and ``identity`` are those of the file when it was found: one that has changed since is not finished.
     """
 
     feed: str
@@ -34,6 +35,7 @@ class Delivery:
     extract_date: date | None
     size_bytes: int = field(compare=False)
     modified_ns: int = field(compare=False)
+    identity: tuple[int, int] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +62,44 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
         shown = shown_path(path, root)
         if name.endswith(UNFINISHED_EXTENSIONS):
             continue
-        if not path.resolve().is_relative_to(root):
+        place = Path(os.path.realpath(path))  # resolve() fails on links that lead in a circle
+        found: os.stat_result | None = None
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            if not path.is_symlink():  # gone since we looked: it changes nothing
+                continue
+        except OSError as error:
+            errors.append((shown, f"cannot be read: {error.strerror}"))
+            continue
+        if not place.is_relative_to(root):
             errors.append((shown, "leads out of the landing folder"))
-        elif not path.exists():
+        elif found is None:
             errors.append((shown, "is a link to nothing"))
-        elif path.is_dir():
+        elif stat.S_ISDIR(found.st_mode):
             warnings.append(f"{shown} is a link to a folder: not followed, its files count where they are")
-        elif not path.is_file():
+        elif not stat.S_ISREG(found.st_mode):
             warnings.append(f"{shown} is no regular file: not loaded")
         elif not name.endswith(EXTENSIONS):
             warnings.append(f"{shown} is of an unknown kind: not loaded (kinds that are: {', '.join(EXTENSIONS)})")
         else:
             try:
-                extract_date, found = _extract_date(path.relative_to(root)), path.stat()
-                deliveries.append(Delivery(feed, path, shown, extract_date, found.st_size, found.st_mtime_ns))
-            except FileNotFoundError:  # gone since we looked: it changes nothing
+                extract_date = _extract_date(path.relative_to(root))
+                if identity(place.lstat()) != identity(found):  # what was there has been put in another's place since
+                    continue
+                size = (found.st_size, found.st_mtime_ns)
+                deliveries.append(Delivery(feed, path, shown, extract_date, *size, identity(found)))
+            except FileNotFoundError:
                 continue
             except ValueError as error:
                 errors.append((shown, str(error)))
     errors += [(shown_path(folder, root), "cannot be read") for folder in unreadable]
     return Landing(tuple(deliveries), tuple(errors), tuple(warnings))
+
+
+def identity(found: os.stat_result) -> tuple[int, int]:
+    """What tells a file from every other one, whatever path leads to it."""
+    return found.st_dev, found.st_ino
 
 
 def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:

@@ -209,7 +209,7 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
     while True:
         watch = _Watch(job, delivery)
         with open_source(delivery.path, job.contract, watch) as source, Spool(room) as spool:
-            source.check_same(delivery.size_bytes, delivery.modified_ns)
+            source.check_same(delivery.size_bytes, delivery.modified_ns, delivery.identity)
             attempt = _Attempt(job, contract, delivery, source, watch, started_at, spool if with_care else None)
             try:
                 try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -92,8 +93,11 @@ class Source:
         self._on_read = on_read
         self._hash = hashlib.sha256()
         self._at_start = True
-        self._file = path.open("rb", buffering=0)
+        self._file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115  (closed by __exit__)
         self._stat = os.fstat(self._file.fileno())
+        if not stat.S_ISREG(self._stat.st_mode):
+            self._file.close()
+            raise FileUnfinished("is no regular file")
         self.size_bytes = self._stat.st_size
 
     def __enter__(self) -> Source:
@@ -124,13 +128,15 @@ class Source:
             pass
         return self._hash.hexdigest()
 
-    def check_same(self, size_bytes: int, modified_ns: int) -> None:
-        """Check that the file is as it was when it was found in its folder.
+    def check_same(self, size_bytes: int, modified_ns: int, identity: tuple[int, int]) -> None:
+        """Check that the file is the one that was found in its folder, and as it was then.
 
         Raises:
-            FileUnfinished: its size or its time of change differs.
+            FileUnfinished: its size or its time of change differs; or it is another one, as where a link that leads
+                out of the landing folder was put in its place.
         """
-        if (self._stat.st_size, self._stat.st_mtime_ns) != (size_bytes, modified_ns):
+        now = (self._stat.st_size, self._stat.st_mtime_ns, (self._stat.st_dev, self._stat.st_ino))
+        if now != (size_bytes, modified_ns, identity):
             raise FileUnfinished(
                 f"changed after it was found ({size_bytes} bytes then, {self.size_bytes} now): the next load takes it"
             )
@@ -271,6 +277,11 @@ class _Raw:
 
     def close(self) -> None:
         """The source closes the file."""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, and do not wait for who writes where it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_utf8(encoding: str) -> bool:

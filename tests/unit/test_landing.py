@@ -8,8 +8,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from support.reading import make_contract
 
-from ingest.landing import find_deliveries, unclaimed
+from ingest.errors import FileUnfinished
+from ingest.landing import Landing, find_deliveries, unclaimed
+from ingest.source import open_source
 
 
 def touch(landing: Path, *places: str) -> None:
@@ -122,15 +125,70 @@ def test_links_that_lead_out_or_nowhere_are_errors(tmp_path):
     (landing / "visits" / "file.csv").symlink_to(tmp_path / "outside" / "b.csv")
     (landing / "visits" / "folder").symlink_to(tmp_path / "outside")
     (landing / "visits" / "nothing.csv").symlink_to(landing / "gone.csv")
+    (landing / "visits" / "circle.csv").symlink_to("circle.csv")
+    (landing / "visits" / "long.csv").symlink_to("x" * 300)
     (landing / "clicks").symlink_to(tmp_path / "outside")
     found = find_deliveries(landing, "visits")
     assert [delivery.source_file for delivery in found.deliveries] == ["visits/a.csv"]
     assert found.errors == (
+        ("visits/circle.csv", "cannot be read: Too many levels of symbolic links"),
         ("visits/file.csv", "leads out of the landing folder"),
         ("visits/folder", "leads out of the landing folder"),
+        ("visits/long.csv", "cannot be read: File name too long"),
         ("visits/nothing.csv", "is a link to nothing"),
     )
     assert find_deliveries(landing, "clicks").errors == (("clicks", "leads out of the landing folder"),)
+
+
+def swapped(path: Path, secret: Path) -> None:
+    found = os.stat(path)  # not that of Path, which a test changes
+    secret.write_bytes(b"y" * found.st_size)
+    os.utime(secret, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    path.unlink()
+    path.symlink_to(secret)
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_link_that_takes_a_files_place_is_not_read(tmp_path, is_link):
+    landing = tmp_path / "landing"
+    touch(landing, "visits/a.csv")
+    if is_link:
+        (landing / "visits" / "a.csv").rename(landing / "visits" / ".b.csv")
+        (landing / "visits" / "a.csv").symlink_to(".b.csv")
+    (delivery,) = find_deliveries(landing, "visits").deliveries
+    found = (delivery.size_bytes, delivery.modified_ns, delivery.identity)
+    with open_source(delivery.path, make_contract()) as source:
+        source.check_same(*found)
+    swapped(delivery.path, tmp_path / "secret")
+    with (
+        open_source(delivery.path, make_contract()) as source,
+        pytest.raises(FileUnfinished, match="after it was found"),
+    ):
+        source.check_same(*found)
+
+
+def test_link_that_takes_a_files_place_while_it_is_found_is_no_delivery(tmp_path, monkeypatch):
+    landing = tmp_path / "landing"
+    touch(landing, "visits/a.csv")
+    look = Path.stat
+
+    def look_late(path, **options):
+        if path.name == "a.csv" and not path.is_symlink():
+            swapped(path, tmp_path / "secret")
+        return look(path, **options)
+
+    monkeypatch.setattr(Path, "is_symlink", os.path.islink)
+    monkeypatch.setattr(Path, "stat", look_late)
+    assert find_deliveries(landing, "visits") == Landing()
+
+
+def test_pipe_that_takes_a_files_place_is_not_waited_for(tmp_path):
+    touch(tmp_path, "visits/a.csv")
+    (delivery,) = find_deliveries(tmp_path, "visits").deliveries
+    delivery.path.unlink()
+    os.mkfifo(delivery.path)
+    with pytest.raises(FileUnfinished, match="is no regular file"):
+        open_source(delivery.path, make_contract())
 
 
 def test_file_in_the_place_of_a_feeds_folder_is_reported(tmp_path):
