@@ -123,7 +123,7 @@ class Page:
 
     def without(self, query: Query) -> list[str]:
         """The reader's filters that do not apply."""
-        _, ignored = query.bind(self.view, tuple(LABELS))
+        _, ignored = query.bind(self.view)
         names = [LABELS[name].lower() for name in ignored]
         return names if query.has_dates else [*names, DATES]
 

@@ -30,7 +30,7 @@ VALUES = {
             ("active_users",),
         ),
     ),
+    "plan": (Query("select distinct plan from mart.monthly_revenue where plan <> 'all'", ("monthly_revenue",)),),
 }
-PLANS = (Query("select distinct plan from mart.monthly_revenue where plan <> 'all'", ("monthly_revenue",)),)
 CURRENCIES = (Query("select distinct currency_code from mart.monthly_revenue", ("monthly_revenue",)),)
 MODELS = (Query("select distinct attribution_model from mart.channel_attribution", ("channel_attribution",)),)

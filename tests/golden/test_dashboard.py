@@ -195,6 +195,34 @@ def test_each_filter_changes_the_numbers_to_what_sql_says(look: Any, sample: Pip
     assert any("Not filtered by date range." in note for note in screen.texts("caption"))
 
 
+@pytest.mark.parametrize(("country", "paid_without", "by_plan_without"), [("all", "", ""), ("FR", "plan", "country")])
+def test_charts_that_no_plan_filters_say_so(
+    look: Any, sample: Pipeline, country: str, paid_without: str, by_plan_without: str
+) -> None:
+    """Payments are known by country or by plan, subscriptions and cohorts by neither."""
+    screen = look(page="Revenue", plan="basic", **({} if country == "all" else {"country": country}))
+    plan = "basic" if country == "all" else "all"
+    paid = dict(
+        sample.query(
+            "select month_start::text, (revenue_amount + refund_amount)::float from mart.monthly_revenue"
+            f" where country = '{country}' and plan = '{plan}'"
+        )
+    )
+    assert paid
+    assert screen.series("revenue")["paid"] == pytest.approx(paid)
+    assert {*screen.series("revenue_plans")} == {"basic"}
+    of_neither = "plan" if country == "all" else "country, plan"
+    without = {
+        **dict.fromkeys(("revenue", "arpu"), paid_without),
+        "revenue_plans": by_plan_without,
+        **dict.fromkeys(("mrr_bridge", "mrr_movements", "subscribers", "subscriber_churn", "ltv"), of_neither),
+        "revenue_cohorts": of_neither,
+    }
+    for key, names in without.items():
+        assert screen.remark(key).partition("Not filtered by ")[2] == (names and f"{names}."), key
+    assert {*without} == {*screen.panels}
+
+
 def test_headlines_compare_whole_periods(look: Any, sample: Pipeline) -> None:
     [(before,), (now,)] = sample.query(
         "select active_user_count from mart.active_users where period_type = 'week' and is_complete"
