@@ -22,6 +22,7 @@ from dashboard import query as queries_of
 from dashboard.panel import FEEDS
 from dashboard.queries import acquisition, attrition, engagement, options, overview, quality, revenue
 from growth import table
+from growth.publish import publish
 from growth.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
@@ -310,6 +311,12 @@ def test_a_warehouse_without_data_says_what_to_land(published: Pipeline, monkeyp
         monkeypatch.setenv("WAREHOUSE_ANALYST_PASSWORD", "another")
         monkeypatch.setattr("dashboard.source.WAIT_SECONDS", 2)
         assert "does not answer" in look(page="Overview").texts("error")[0]
+
+
+def test_an_empty_selection_says_so_after_another_domain_was_published_alone(look: Any, sample: Pipeline) -> None:
+    publish(sample.warehouse, "test", ["acquisition_daily"])
+    screen = look(page="Engagement", product="threads", category="flight")
+    assert screen.texts("info") == ["Nothing in this selection."] * 2
 
 
 def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(lived: Pipeline, tmp_path: Path) -> None:
