@@ -313,6 +313,18 @@ def test_a_warehouse_without_data_says_what_to_land(published: Pipeline, monkeyp
         assert "does not answer" in look(page="Overview").texts("error")[0]
 
 
+def test_recurring_revenue_can_be_chosen_where_all_payments_have_another_currency(look: Any, sample: Pipeline) -> None:
+    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.monthly_revenue set currency_code = 'EUR'")
+    assert {"revenue", "mrr_bridge"} & {*look(page="Revenue").figures} == {"revenue"}
+    screen = look(page="Revenue", currency="USD")
+    assert {"revenue", "mrr_bridge"} & {*screen.figures} == {"mrr_bridge"}
+    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.mrr_movements set opening_subscriber_count = 0, closing_subscriber_count = 0")
+        conn.execute("update mart.publications set published_at = now()")  # what was asked before is asked anew
+    assert not look(page="Revenue", currency="USD").app.get("segmented_control")[1:]
+
+
 def test_an_empty_selection_says_so_after_another_domain_was_published_alone(look: Any, sample: Pipeline) -> None:
     publish(sample.warehouse, "test", ["acquisition_daily"])
     screen = look(page="Engagement", product="threads", category="flight")
