@@ -10,14 +10,17 @@ import streamlit as st
 
 from dashboard import source
 from dashboard.queries import options
-from dashboard.query import ALL, FILTERS, Query, View
+from dashboard.query import ALL, Query, View
 
 LABELS = {
     "product": "Product",
     "country": "Country",
     "category": "Transaction category",
     "platform": "Platform",
+    "plan": "Plan",
 }
+# of every page; the plan stands on the page that has plans
+SIDEBAR = ("product", "country", "category", "platform")
 # A year, the newest day included: weeks and months of a year ago stay in sight.
 DEFAULT_DAYS = 366
 # of a warehouse without any data
@@ -38,7 +41,7 @@ def sidebar(published: source.Publication) -> View:
             key="dates",
             bind="query-params",
         )
-        values = {name: _select(name, published) for name in FILTERS if name in LABELS}
+        values = {name: select(name, published) for name in SIDEBAR}
         st.caption("The address of the page holds the filters: copy it to share this view.")
     days = tuple(chosen) if isinstance(chosen, tuple | list) else (chosen,)
     if len(days) < 2:  # the reader has picked the first day, and not yet the second
@@ -95,7 +98,8 @@ def span(published: source.Publication) -> tuple[date, date]:
     return min(days or newest or [NO_DAY]), max([*days, *newest] or [NO_DAY])
 
 
-def _select(name: str, published: source.Publication) -> str:
+def select(name: str, published: source.Publication, *, width: Literal["stretch"] | int = "stretch") -> str:
+    """A value of a filter, ``all`` if none is chosen; kept in the address."""
     values = [value for (value,) in offered(options.VALUES[name], published)]
     return str(
         st.selectbox(
@@ -104,6 +108,7 @@ def _select(name: str, published: source.Publication) -> str:
             format_func=lambda value: "All" if value == ALL else str(value),
             key=name,
             bind="query-params",
+            width=width,
         )
     )
 

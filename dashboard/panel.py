@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,7 @@ class Page:
     def empty(self, query: Query, *, is_absent: bool) -> str:
         """Why there is nothing to see, and what to land."""
         feeds = list(dict.fromkeys(feed for mart in query.marts for feed in FEEDS.get(mart, ())))
-        counts: Mapping[str, int] = self.published.row_counts
+        counts = source.row_counts(self.published)
         has_none = is_absent or any(mart in FEEDS and not counts.get(mart) for mart in query.marts)
         if has_none and feeds:
             folders = ", ".join(f"`landing/{feed}/`" for feed in feeds)
@@ -123,7 +123,7 @@ class Page:
 
     def without(self, query: Query) -> list[str]:
         """The reader's filters that do not apply."""
-        _, ignored = query.bind(self.view, tuple(LABELS))
+        _, ignored = query.bind(self.view)
         names = [LABELS[name].lower() for name in ignored]
         return names if query.has_dates else [*names, DATES]
 

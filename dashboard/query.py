@@ -43,16 +43,11 @@ class Query:
     has_dates: bool = True
     is_operations: bool = False
 
-    def bind(self, view: View, offered: tuple[str, ...] = FILTERS) -> tuple[dict[str, Any], list[str]]:
-        """Parameters of the statement, and the chosen filters that do not apply.
-
-        Args:
-            view: what the reader chose.
-            offered: filters that the reader sees.
-        """
+    def bind(self, view: View) -> tuple[dict[str, Any], list[str]]:
+        """Parameters of the statement, and the chosen filters that do not apply."""
         applied: frozenset[str] = frozenset()
         ignored = []
-        for name in offered:
+        for name in FILTERS:
             if view.values.get(name, ALL) == ALL:
                 continue
             if any(applied | {name} <= together for together in self.slices):

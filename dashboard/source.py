@@ -26,10 +26,17 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheet
 SETTINGS = "-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_read_only=on -c statement_timeout=60s"
 
 PUBLICATION = """
-select publication_id, published_at, as_of_date, row_counts
+select publication_id, published_at, as_of_date
 from mart.publications
 order by publication_id desc
 limit 1
+"""
+# A publication names the marts that it wrote: of a run of one domain, no others.
+ROW_COUNTS = """
+select distinct on (mart) counts.mart, cast(counts.row_count as bigint) as row_count
+from mart.publications
+cross join lateral jsonb_each_text(publications.row_counts) as counts (mart, row_count)
+order by mart, publications.publication_id desc
 """
 COMMENTS = """
 select
@@ -50,12 +57,11 @@ where relations.relnamespace = 'mart'::regnamespace and relations.relkind in ('r
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The newest publication; ``row_counts`` is mart → rows. Before the first one, ``publication_id`` is 0."""
+    """The newest publication. Before the first one, ``publication_id`` is 0."""
 
     publication_id: int
     published_at: Any
     as_of_date: Any
-    row_counts: Mapping[str, int]
 
     @property
     def version(self) -> str:
@@ -124,7 +130,7 @@ def publication() -> Publication:
     """
     with _pool(_conninfo()).connection() as conn, conn.cursor(row_factory=namedtuple_row) as cursor:
         newest = cursor.execute(PUBLICATION).fetchone()
-    return Publication(*newest) if newest else Publication(0, None, None, {})
+    return Publication(*newest) if newest else Publication(0, None, None)
 
 
 # Rows cannot be changed, so what is kept is handed out itself; st.cache_data would write and read a copy at each use.
@@ -143,6 +149,11 @@ def fetch(query: Query, parameters: dict[str, Any], published: Publication) -> R
     if query.is_operations:
         return _kept_briefly(_conninfo(), query.sql, parameters)
     return _kept(_conninfo(), published.version, query.sql, parameters)
+
+
+def row_counts(published: Publication) -> Mapping[str, int]:
+    """Mart → rows, each by the newest publication that wrote it."""
+    return dict(_kept(_conninfo(), published.version, ROW_COUNTS, {}).records)
 
 
 def comments(published: Publication) -> Mapping[str, Mapping[str, str]]:

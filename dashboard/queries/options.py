@@ -30,7 +30,15 @@ VALUES = {
             ("active_users",),
         ),
     ),
+    "plan": (Query("select distinct plan from mart.monthly_revenue where plan <> 'all'", ("monthly_revenue",)),),
 }
-PLANS = (Query("select distinct plan from mart.monthly_revenue where plan <> 'all'", ("monthly_revenue",)),)
-CURRENCIES = (Query("select distinct currency_code from mart.monthly_revenue", ("monthly_revenue",)),)
+# Payments have currencies of their own; recurring revenue has that of the contract, and zeros without a subscriber.
+CURRENCIES = (
+    Query("select distinct currency_code from mart.monthly_revenue", ("monthly_revenue",)),
+    Query(
+        "select distinct currency_code from mart.mrr_movements"
+        " where opening_subscriber_count > 0 or closing_subscriber_count > 0",
+        ("mrr_movements",),
+    ),
+)
 MODELS = (Query("select distinct attribution_model from mart.channel_attribution", ("channel_attribution",)),)

@@ -8,10 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import charts
-from dashboard.filters import currency, offered
+from dashboard.filters import currency, select
 from dashboard.panel import Page
-from dashboard.queries import options, revenue
-from dashboard.query import ALL
+from dashboard.queries import revenue
 
 STEPS = {
     "new_mrr_amount": "new",
@@ -27,11 +26,8 @@ def draw(page: Page) -> None:
     """Payments, recurring revenue, cohorts, in one currency."""
     with st.container(horizontal=True):
         money = currency(page.published)
-        plans = [str(plan) for (plan,) in offered(options.PLANS, page.published)]
-        plan = st.selectbox("Plan", [ALL, *plans], key="plan", bind="query-params", width=220)
-    page = dataclasses.replace(
-        page, view=dataclasses.replace(page.view, values={**page.view.values, "plan": str(plan or ALL)})
-    )
+        plan = select("plan", page.published, width=220)
+    page = dataclasses.replace(page, view=dataclasses.replace(page.view, values={**page.view.values, "plan": plan}))
     left, right = st.columns(2)
     with left:
         page.panel(

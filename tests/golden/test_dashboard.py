@@ -22,6 +22,7 @@ from dashboard import query as queries_of
 from dashboard.panel import FEEDS
 from dashboard.queries import acquisition, attrition, engagement, options, overview, quality, revenue
 from growth import table
+from growth.publish import publish
 from growth.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
@@ -195,6 +196,34 @@ def test_each_filter_changes_the_numbers_to_what_sql_says(look: Any, sample: Pip
     assert any("Not filtered by date range." in note for note in screen.texts("caption"))
 
 
+@pytest.mark.parametrize(("country", "paid_without", "by_plan_without"), [("all", "", ""), ("FR", "plan", "country")])
+def test_charts_that_no_plan_filters_say_so(
+    look: Any, sample: Pipeline, country: str, paid_without: str, by_plan_without: str
+) -> None:
+    """Payments are known by country or by plan, subscriptions and cohorts by neither."""
+    screen = look(page="Revenue", plan="basic", **({} if country == "all" else {"country": country}))
+    plan = "basic" if country == "all" else "all"
+    paid = dict(
+        sample.query(
+            "select month_start::text, (revenue_amount + refund_amount)::float from mart.monthly_revenue"
+            f" where country = '{country}' and plan = '{plan}'"
+        )
+    )
+    assert paid
+    assert screen.series("revenue")["paid"] == pytest.approx(paid)
+    assert {*screen.series("revenue_plans")} == {"basic"}
+    of_neither = "plan" if country == "all" else "country, plan"
+    without = {
+        **dict.fromkeys(("revenue", "arpu"), paid_without),
+        "revenue_plans": by_plan_without,
+        **dict.fromkeys(("mrr_bridge", "mrr_movements", "subscribers", "subscriber_churn", "ltv"), of_neither),
+        "revenue_cohorts": of_neither,
+    }
+    for key, names in without.items():
+        assert screen.remark(key).partition("Not filtered by ")[2] == (names and f"{names}."), key
+    assert {*without} == {*screen.panels}
+
+
 def test_headlines_compare_whole_periods(look: Any, sample: Pipeline) -> None:
     [(before,), (now,)] = sample.query(
         "select active_user_count from mart.active_users where period_type = 'week' and is_complete"
@@ -282,6 +311,24 @@ def test_a_warehouse_without_data_says_what_to_land(published: Pipeline, monkeyp
         monkeypatch.setenv("WAREHOUSE_ANALYST_PASSWORD", "another")
         monkeypatch.setattr("dashboard.source.WAIT_SECONDS", 2)
         assert "does not answer" in look(page="Overview").texts("error")[0]
+
+
+def test_recurring_revenue_can_be_chosen_where_all_payments_have_another_currency(look: Any, sample: Pipeline) -> None:
+    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.monthly_revenue set currency_code = 'EUR'")
+    assert {"revenue", "mrr_bridge"} & {*look(page="Revenue").figures} == {"revenue"}
+    screen = look(page="Revenue", currency="USD")
+    assert {"revenue", "mrr_bridge"} & {*screen.figures} == {"mrr_bridge"}
+    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.mrr_movements set opening_subscriber_count = 0, closing_subscriber_count = 0")
+        conn.execute("update mart.publications set published_at = now()")  # what was asked before is asked anew
+    assert not look(page="Revenue", currency="USD").app.get("segmented_control")[1:]
+
+
+def test_an_empty_selection_says_so_after_another_domain_was_published_alone(look: Any, sample: Pipeline) -> None:
+    publish(sample.warehouse, "test", ["acquisition_daily"])
+    screen = look(page="Engagement", product="threads", category="flight")
+    assert screen.texts("info") == ["Nothing in this selection."] * 2
 
 
 def test_in_a_browser_every_page_is_whole_at_every_width_and_asks_nobody_else(lived: Pipeline, tmp_path: Path) -> None:

@@ -50,6 +50,11 @@ class Screen:
     def texts(self, kind: str) -> list[str]:
         return [element.value for element in self.app.get(kind)]
 
+    def remark(self, key: str) -> str:
+        """What stands below a chart."""
+        [panel] = [each for each in self.app.get("container") if each.key == f"panel_{key}"]
+        return " ".join(element.value for element in panel.get("caption"))
+
     def series(self, key: str) -> dict[str, dict[Any, float]]:
         """Name of a trace → x → y, those points apart that have no value."""
         return {
