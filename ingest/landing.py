@@ -25,7 +25,8 @@ class Delivery:
     """A file to load; ``source_file`` is its path below the landing folder, with slashes.
 
     ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path. ``size_bytes`` and
-    ``modified_ns`` are those of the file when it was found: one that has changed since is not finished.
+    ``modified_ns`` are those of the file when it was found: one that has changed since is not finished. ``state`` is
+    what ``state_of`` says of it then.
     """
 
     feed: str
@@ -34,6 +35,7 @@ class Delivery:
     extract_date: date | None
     size_bytes: int = field(compare=False)
     modified_ns: int = field(compare=False)
+    state: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,23 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
         else:
             try:
                 extract_date, found = _extract_date(path.relative_to(root)), path.stat()
-                deliveries.append(Delivery(feed, path, shown, extract_date, found.st_size, found.st_mtime_ns))
+                seen = (found.st_size, found.st_mtime_ns, state_of(found))
+                deliveries.append(Delivery(feed, path, shown, extract_date, *seen))
             except FileNotFoundError:  # gone since we looked: it changes nothing
                 continue
             except ValueError as error:
                 errors.append((shown, str(error)))
     errors += [(shown_path(folder, root), "cannot be read") for folder in unreadable]
     return Landing(tuple(deliveries), tuple(errors), tuple(warnings))
+
+
+def state_of(found: os.stat_result) -> str:
+    """What tells without reading a file that nobody wrote to it or put another in its place.
+
+    No program can set the time of the last change (ctime): on a local file system every write moves it on, also one
+    that keeps the size and sets the time of writing back. As text, for an inode may be larger than a bigint.
+    """
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:

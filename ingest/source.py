@@ -8,14 +8,18 @@ from __future__ import annotations
 import codecs
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from ingest.contract import Contract, CsvFormat
 from ingest.errors import FileRefused, FileUnfinished
+from ingest.landing import state_of
 
 BLOCK_BYTES = 1 << 20
+# Two writes within one tick of the file system's clock leave the same times; the coarsest one ticks so.
+SETTLED_NS = 2_000_000_000
 
 OnRead = Callable[[int, int], None]
 Compression = Literal["gzip", "zstd"]
@@ -93,6 +97,7 @@ class Source:
         self._hash = hashlib.sha256()
         self._at_start = True
         self._file = path.open("rb", buffering=0)
+        self._opened_ns = time.time_ns()
         self._stat = os.fstat(self._file.fileno())
         self.size_bytes = self._stat.st_size
 
@@ -123,6 +128,17 @@ class Source:
         while self._read_raw(BLOCK_BYTES):
             pass
         return self._hash.hexdigest()
+
+    def state(self) -> str | None:
+        """The file's state (``ingest.landing``), asked for when its content is known; None: it does not vouch for it.
+
+        So it is where the file was written to while it was read, or so shortly before that another write may look the
+        same.
+        """
+        if self._opened_ns - self._stat.st_ctime_ns < SETTLED_NS:
+            return None
+        before, now = state_of(self._stat), state_of(os.fstat(self._file.fileno()))
+        return now if now == before else None
 
     def check_same(self, size_bytes: int, modified_ns: int) -> None:
         """Check that the file is as it was when it was found in its folder.
