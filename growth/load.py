@@ -19,7 +19,7 @@ LOG_SECONDS = 10
 
 
 def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[[str], None]) -> list[LoadResult]:
-    """Load the new files of the feeds; says a line per file, a line per feed without any, and how far long files are.
+    """Load the new files of the feeds; says a line per file, one per feed for those of before, how far long files are.
 
     Raises:
         KeyError: a feed without a contract.
@@ -37,7 +37,11 @@ def load(warehouse: Warehouse, feeds: Iterable[str], run_id: str, say: Callable[
         if not loaded:
             say(f"{feed}: no file in {landing / feed}: nothing to load")
         for result in loaded:
-            say(describe(result))
+            if result.status != "skipped":
+                say(describe(result))
+        # After years there are thousands, and a line for each would be most of what a run logs.
+        if skipped := sum(result.status == "skipped" for result in loaded):
+            say(f"{feed}: files loaded before, skipped: {skipped:,}")
         for path in delete_old(conninfo, contracts[feed], landing):
             say(f"{path}: deleted from the archive, its time there is over")
         results += loaded
@@ -57,8 +61,6 @@ def describe(result: LoadResult) -> str:
     """One line about a delivered file, and one more for what of it is not in raw."""
     if result.error:
         return f"{result.source_file}: {result.status.upper()}: {result.error}"
-    if result.status == "skipped":
-        return f"{result.source_file}: loaded before, skipped"
     rate = result.size_bytes / 1e6 / max(result.seconds, 1e-3)
     text = f"{result.source_file}: {result.loaded_count:,} records in {result.seconds:.1f} s ({rate:.0f} MB/s)"
     if result.rejected_count:

@@ -56,6 +56,7 @@ create table if not exists raw._loads (
     field_names text [],
     removed_by bigint,
     replay_of bigint,
+    file_state text,
     check (record_count = loaded_count + rejected_count + erased_count)
 );
 comment on table raw._loads is 'Ledger: one row per delivered file and content.';
@@ -69,6 +70,8 @@ comment on column raw._loads.field_names is 'Header of the file; null where it h
 comment on column raw._loads.removed_by is 'Load that took the rows of this one out of raw.';
 comment on column raw._loads.replay_of is
     'Load whose quarantined records these are; its own counts take them in, and its removal removes them.';
+comment on column raw._loads.file_state is
+    'Of a loaded file: size, times of writing and of change, inode. While they are these it need not be read again.';
 create table if not exists raw._changed_days (
     feed text not null,
     event_date date not null,

@@ -26,7 +26,8 @@ class Delivery:
     """A file to load; ``source_file`` is its path below the landing folder, with slashes.
 
     ``extract_date`` is the date of a folder ``extract_date=YYYY-MM-DD`` on that path. ``size_bytes``, ``modified_ns``
-    and ``identity`` are those of the file when it was found: one that has changed since is not finished.
+    and ``identity`` are those of the file when it was found: one that has changed since is not finished. ``state`` is
+    what ``state_of`` says of it then.
     """
 
     feed: str
@@ -36,6 +37,7 @@ class Delivery:
     size_bytes: int = field(compare=False)
     modified_ns: int = field(compare=False)
     identity: tuple[int, int] = field(compare=False)
+    state: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,9 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
                 extract_date = _extract_date(path.relative_to(root))
                 if identity(place.lstat()) != identity(found):  # what was there has been put in another's place since
                     continue
-                size = (found.st_size, found.st_mtime_ns)
-                deliveries.append(Delivery(feed, path, shown, extract_date, *size, identity(found)))
-            except FileNotFoundError:
+                seen = (found.st_size, found.st_mtime_ns, identity(found), state_of(found))
+                deliveries.append(Delivery(feed, path, shown, extract_date, *seen))
+            except FileNotFoundError:  # gone since we looked: it changes nothing
                 continue
             except ValueError as error:
                 errors.append((shown, str(error)))
@@ -100,6 +102,15 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
 def identity(found: os.stat_result) -> tuple[int, int]:
     """What tells a file from every other one, whatever path leads to it."""
     return found.st_dev, found.st_ino
+
+
+def state_of(found: os.stat_result) -> str:
+    """What tells without reading a file that nobody wrote to it or put another in its place.
+
+    No program can set the time of the last change (ctime): on a local file system every write moves it on, also one
+    that keeps the size and sets the time of writing back. As text, for an inode may be larger than a bigint.
+    """
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:

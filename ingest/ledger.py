@@ -20,6 +20,10 @@ from ingest.tables import SCHEMA, columns_of, day_expression, raw_table, removed
 
 LOCK_TIMEOUT = "5min"
 MAX_DAY_GAPS = 20
+_LOADED_FILE = sql.SQL(
+    "load_id, sha256, size_bytes, loaded_count, rejected_count, field_names,"
+    " cast(started_at at time zone 'UTC' as date)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,10 @@ class LoadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the ledger says of a file: where it lay, what it held, when and by which run it was loaded, its header."""
+    """What the ledger says of a file: where it lay, what it held, when and by which run it was loaded, its header.
+
+    ``file_state`` is None where it does not vouch for the content.
+    """
 
     feed: str
     source_file: str
@@ -46,6 +53,7 @@ class Entry:
     started_at: datetime
     run_id: str | None
     field_names: tuple[str, ...] | None = None
+    file_state: str | None = None
 
 
 def lock_path(conn: psycopg.Connection, source_file: str) -> None:
@@ -56,11 +64,23 @@ def lock_path(conn: psycopg.Connection, source_file: str) -> None:
 def loaded_file(conn: psycopg.Connection, source_file: str) -> LoadedFile | None:
     """The load whose rows of this path are in raw, if there is one."""
     row = conn.execute(
-        "select load_id, sha256, size_bytes, loaded_count, rejected_count, field_names,"
-        " cast(started_at at time zone 'UTC' as date) from raw._loads where source_file = %s and status = 'loaded'",
+        sql.SQL("select {} from raw._loads where source_file = %s and status = 'loaded'").format(_LOADED_FILE),
         [source_file],
     ).fetchone()
     return LoadedFile(*row) if row else None
+
+
+def known_files(conn: psycopg.Connection, feed: str) -> dict[tuple[str, str], LoadedFile]:
+    """The loads whose rows of a feed are in raw, by path and state of the file; not those with a refusal to forget."""
+    rows = conn.execute(
+        sql.SQL(
+            "select source_file, file_state, {} from raw._loads as loads where feed = %s and status = 'loaded'"
+            " and file_state is not null and not exists (select from raw._loads as others"
+            " where others.source_file = loads.source_file and others.status = 'refused')"
+        ).format(_LOADED_FILE),
+        [feed],
+    )
+    return {(path, state): LoadedFile(*row) for path, state, *row in rows}
 
 
 def keep_extract(conn: psycopg.Connection, feed: str, source_file: str, old: LoadedFile) -> str:
@@ -97,14 +117,14 @@ def record_loaded(
     conn.execute(
         """
         insert into raw._loads (load_id, feed, source_file, sha256, size_bytes, record_count, loaded_count,
-            rejected_count, erased_count, status, started_at, finished_at, run_id, field_names)
+            rejected_count, erased_count, status, started_at, finished_at, run_id, field_names, file_state)
         overriding system value
-        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s, %s)
+        values (%s, %s, %s, %s, %s, %s, %s, %s, %s, 'loaded', %s, clock_timestamp(), %s, %s, %s)
         """,
         [
             *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded + rejected + erased),
             *(loaded, rejected, erased, entry.started_at, entry.run_id),
-            None if entry.field_names is None else list(entry.field_names),
+            *(None if entry.field_names is None else list(entry.field_names), entry.file_state),
         ],
     )
 
@@ -138,6 +158,15 @@ def _record_other(
             *(load_id, entry.feed, entry.source_file, entry.sha256, entry.size_bytes, loaded, loaded, status),
             *(entry.started_at, entry.run_id, replay_of),
         ],
+    )
+
+
+def record_state(conn: psycopg.Connection, load_id: int, file_state: str) -> None:
+    """Write down what a file looks like that has a load's content; at another time where the load is being changed."""
+    conn.execute(
+        "update raw._loads set file_state = %s where load_id ="
+        " (select load_id from raw._loads where load_id = %s and status = 'loaded' for update skip locked)",
+        [file_state, load_id],
     )
 
 

@@ -86,9 +86,13 @@ def load_feed(
         check_raw(conn, contract)
         ledger.sweep(conn, contract.feed)
         results = [_refuse_unread(conn, contract, *error, run_id) for error in found.errors]
+        # A file that waits to be archived is moved once its content was looked at.
+        known = ledger.known_files(conn, contract.feed) if contract.after_load == "keep" else {}
     worker_count = workers or min(4, os.cpu_count() or 1)
     job = _Job(conninfo, contract, contracts, landing, run_id, progress, large_file_bytes, worker_count)
-    results += _load_all(job, found.deliveries)
+    states = [(delivery, known.get((delivery.source_file, delivery.state))) for delivery in found.deliveries]
+    results += [_skipped(delivery, old) for delivery, old in states if old is not None]
+    results += _load_all(job, tuple(delivery for delivery, old in states if old is None))
     _maintain(conninfo, contract, results)
     return sorted(results, key=lambda result: result.source_file)
 
@@ -195,9 +199,10 @@ class _Attempt:
         """What the ledger says of the file; reads the rest of it, to know its sha256."""
         delivery, source = self.delivery, self.source
         names = None if field_names is None else tuple(field_names)
+        sha256 = source.sha256()
         return ledger.Entry(
-            *(delivery.feed, delivery.source_file, source.sha256(), source.size_bytes),
-            *(self.started_at, self.job.run_id, names),
+            *(delivery.feed, delivery.source_file, sha256, source.size_bytes),
+            *(self.started_at, self.job.run_id, names, source.state()),
         )
 
 
@@ -383,20 +388,26 @@ def _skip(
     """What to say of a file whose content is in raw already; None for another content."""
     if old.size_bytes == source.size_bytes:
         with open_source(delivery.path, job.contract, lambda *_: _check_stop(job)) as same_file:
-            unchanged = same_file.sha256() == old.sha256
+            unchanged, state = same_file.sha256() == old.sha256, same_file.state()
         if unchanged:
             ledger.forget_refusals(conn, delivery.source_file)
-            return LoadResult(
-                *(delivery.feed, delivery.source_file, "skipped", old.loaded_count, old.size_bytes),
-                rejected_count=old.rejected_count,
-                load_id=old.load_id,
-            )
+            if state is not None:
+                ledger.record_state(conn, old.load_id, state)
+            return _skipped(delivery, old)
     if job.contract.delivery == "append":
         raise FileRefused(
             "was loaded before with other content, and files of this feed are immutable (delivery: append): land it"
             f" under another name, or take the old rows out first with: growth unload {delivery.source_file}"
         )
     return None
+
+
+def _skipped(delivery: Delivery, old: ledger.LoadedFile) -> LoadResult:
+    return LoadResult(
+        *(delivery.feed, delivery.source_file, "skipped", old.loaded_count, old.size_bytes),
+        rejected_count=old.rejected_count,
+        load_id=old.load_id,
+    )
 
 
 def _check_no_relative_time(job: _Job, delivery: Delivery) -> None:

@@ -10,7 +10,7 @@ import psycopg
 
 from ingest.errors import SchemaTooNew
 
-VERSION = 4  # raised by every change of what ingest.ddl makes once, with a step below
+VERSION = 5  # raised by every change of what ingest.ddl makes once, with a step below
 TABLE = """
 create table if not exists raw._schema_version (
     is_only_row boolean primary key default true check (is_only_row),
@@ -58,6 +58,7 @@ STEPS = {
     """,
     # raw._cold_files, made with the ledger: a release that does not know of it would take cold rows for lost
     4: "select",
+    5: "alter table raw._loads add column file_state text",
 }
 
 

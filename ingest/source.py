@@ -9,14 +9,18 @@ import codecs
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from ingest.contract import Contract, CsvFormat
 from ingest.errors import FileRefused, FileUnfinished
+from ingest.landing import state_of
 
 BLOCK_BYTES = 1 << 20
+# Two writes within one tick of the file system's clock leave the same times; the coarsest one ticks so.
+SETTLED_NS = 2_000_000_000
 
 OnRead = Callable[[int, int], None]
 Compression = Literal["gzip", "zstd"]
@@ -94,6 +98,7 @@ class Source:
         self._hash = hashlib.sha256()
         self._at_start = True
         self._file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115  (closed by __exit__)
+        self._opened_ns = time.time_ns()
         self._stat = os.fstat(self._file.fileno())
         if not stat.S_ISREG(self._stat.st_mode):
             self._file.close()
@@ -127,6 +132,17 @@ class Source:
         while self._read_raw(BLOCK_BYTES):
             pass
         return self._hash.hexdigest()
+
+    def state(self) -> str | None:
+        """The file's state (``ingest.landing``), asked for when its content is known; None: it does not vouch for it.
+
+        So it is where the file was written to while it was read, or so shortly before that another write may look the
+        same.
+        """
+        if self._opened_ns - self._stat.st_ctime_ns < SETTLED_NS:
+            return None
+        before, now = state_of(self._stat), state_of(os.fstat(self._file.fileno()))
+        return now if now == before else None
 
     def check_same(self, size_bytes: int, modified_ns: int, identity: tuple[int, int]) -> None:
         """Check that the file is the one that was found in its folder, and as it was then.

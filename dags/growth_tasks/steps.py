@@ -124,6 +124,8 @@ def load_feed(feed: str) -> None:
     context["feed_name"] = feed  # type: ignore[typeddict-unknown-key]
     results = load(warehouse(), [feed], context["run_id"], log.info)
     for result in results:  # what leads from this log to mart.load_history: docs/runbooks/failed_task.md
+        if result.status == "skipped":  # another run's load
+            continue
         log.info(
             "run_id=%s task_id=load_feed feed=%s load_id=%s status=%s source_file=%s",
             *(context["run_id"], feed, result.load_id or "-", result.status, result.source_file),
@@ -180,7 +182,7 @@ def run_layer(layer: str) -> Any:
 def publish_marts() -> dict[str, int]:
     """Write the tested candidates over the published marts, in one transaction; returns rows per mart.
 
-    Afterwards raw is rid of what no model waits for any more.
+    Afterwards raw is rid of what no model waits for any more, and the home of old logs.
     """
     from growth.dbt import mart_names
     from growth.publish import publish
@@ -196,7 +198,7 @@ def publish_marts() -> dict[str, int]:
 
 def _tidy_up(run_id: str) -> None:
     """What follows a publication: whoever waits for new marts is to hear of them, whatever becomes of this."""
-    from growth import old_rows
+    from growth import old_rows, run_logs
     from growth.cleanup import forget_removed_rows
     from growth.masking import mask_chain
     from growth.status import silent_domains
@@ -208,6 +210,7 @@ def _tidy_up(run_id: str) -> None:
         ("which domains have no data is not known", name_silent_domains),
         ("rows that loads took out stay beside raw", lambda: forget_removed_rows(warehouse())),
         ("old rows stay in raw", lambda: old_rows.leave(warehouse(), run_id, log.info)),
+        ("logs of old runs stay", lambda: log.info("logs of old runs deleted: %s", len(run_logs.delete_old()))),
     ):
         try:
             step()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from growth import load
 from growth.load import LOG_SECONDS, ProgressReport, describe_progress, warnings
-from growth.settings import feeds_folder
+from growth.settings import Warehouse, feeds_folder
 from ingest.contract_files import load_contracts
-from ingest.results import LoadProgress
+from ingest.results import LoadProgress, LoadResult
 
 
 def progress(seconds: float, read_bytes: int = 25_000_000, source_file: str = "sessions/a.csv") -> LoadProgress:
@@ -29,6 +30,19 @@ def test_a_log_has_a_line_a_file_now_and_then() -> None:
     report(progress(LOG_SECONDS, source_file="sessions/b.csv"))
     report.clear()
     assert [line.split(":")[0] for line in said] == ["sessions/a.csv", "sessions/a.csv", "sessions/b.csv"]
+
+
+def test_files_of_before_are_one_line_a_feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROWTH_LANDING", str(tmp_path))
+    new = LoadResult("sessions", "sessions/new.csv", "loaded", 7, 1_000_000, 1.0)
+    old = [LoadResult("sessions", f"sessions/{number}.csv", "skipped", 7) for number in range(1200)]
+    monkeypatch.setattr(load, "load_feed", lambda *_, **__: [*old, new])
+    said: list[str] = []
+    load.load(Warehouse.at("127.0.0.1", 1), ["sessions"], "test", said.append)
+    assert said == [
+        "sessions/new.csv: 7 records in 1.0 s (1 MB/s)",
+        "sessions: files loaded before, skipped: 1,200",
+    ]
 
 
 def test_what_is_passed_over_and_what_the_gates_do_not_know_is_told(
