@@ -15,7 +15,18 @@ def say(text: str) -> None:
 
 
 def connect() -> Warehouse:
-    """The warehouse of the environment, else the embedded one, started if it is not running."""
+    """The warehouse of the environment, as it is; else the embedded one, started, with what every command needs."""
+    from growth.warehouse import is_set_up
+
+    warehouse = server()
+    # somebody's own server is set up by the commands that write to it; one that we made ourselves holds nothing yet
+    if Warehouse.from_environment() is None and not is_set_up(warehouse):
+        _initialise(warehouse)
+    return warehouse
+
+
+def server() -> Warehouse:
+    """The warehouse of the environment, else the embedded one, started if it is not running, with whatever is in it."""
     named = Warehouse.from_environment()
     if named:
         return named
@@ -38,14 +49,18 @@ def refuse_in_stack() -> None:
 
 
 def prepared() -> Warehouse:
-    """The warehouse, with its schemas, roles and raw tables there."""
+    """The warehouse, with its schemas, roles and raw tables there, as the contracts are now."""
+    warehouse = server()
+    _initialise(warehouse)
+    return warehouse
+
+
+def _initialise(warehouse: Warehouse) -> None:
     from growth.warehouse import initialise
     from ingest.contract_files import load_contracts
 
-    warehouse = connect()
     for change in initialise(warehouse, load_contracts(feeds_folder())):
         say(change)
-    return warehouse
 
 
 def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:

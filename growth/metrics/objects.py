@@ -38,5 +38,10 @@ def ensure_readable(conn: psycopg.Connection) -> None:
         conn.execute("set local role transform")
         conn.execute(NEWEST_DAYS)
         conn.execute("reset role")
-    if conn.execute("select to_regproc('dwh._longest_transaction_seconds')").fetchone() == (None,):
+    if not has_longest_transaction(conn):
         conn.execute(LONGEST_TRANSACTION)
+
+
+def has_longest_transaction(conn: psycopg.Connection) -> bool:
+    """Whether the last of it is there."""
+    return conn.execute("select to_regproc('dwh._longest_transaction_seconds')").fetchone() != (None,)
