@@ -62,7 +62,7 @@ def init() -> None:
 
 
 @cli.command()
-@feeds_option
+@feeds_option("Load only these feeds.")
 def load(feeds: list[str]) -> None:
     """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
     from growth.load import load as load_files
@@ -95,7 +95,7 @@ def unload(path: str) -> None:
 
 @cli.command()
 @click.option("--full-refresh", is_flag=True, help="Rebuild every model from raw, whatever has changed.")
-@feeds_option
+@feeds_option("Load only these feeds.")
 @domains_option
 def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""

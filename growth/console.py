@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from growth.settings import Warehouse, feeds_folder, growth_home
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def say(text: str) -> None:
@@ -88,7 +92,11 @@ def _domain_list(_context: click.Context, _parameter: click.Parameter, value: st
 domains_option = click.option(
     "--domains", callback=_domain_list, metavar="A,B", help="Load, build and publish only these domains."
 )
-feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
+
+
+def feeds_option(text: str) -> Callable[[Decorated], Decorated]:
+    """The option ``--feeds`` of a command; the text says what it does with them."""
+    return click.option("--feeds", callback=_feed_list, metavar="A,B", help=text)
 
 
 def landed_path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -29,7 +29,7 @@ def rejects() -> None:
 
 
 @rejects.command(name="list")
-@feeds_option
+@feeds_option("Count only records of these feeds.")
 @click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
 def list_rejects(feeds: list[str], style: str) -> None:
     """Count what is in quarantine, by file, reason and column."""
@@ -98,12 +98,12 @@ def discard(path: str) -> None:
 
 
 @rejects.command()
-@feeds_option
-@click.option("--path", callback=landed_path, help="Only the records of this file (its path below the landing folder).")
-def replay(feeds: list[str], path: str | None) -> None:
+@click.argument("path", required=False, callback=landed_path)
+@feeds_option("Try only records of these feeds.")
+def replay(path: str | None, feeds: list[str]) -> None:
     """Try the refused records again, under the contracts as they are now; what loads leaves the quarantine.
 
-    Exits 1 when records stay there.
+    Those of the file at PATH, else of --feeds, else all. Exits 1 when records stay there.
     """
     warehouse = prepared()
     contracts = load_contracts(feeds_folder())

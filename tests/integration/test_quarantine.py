@@ -401,7 +401,7 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
     assert growth("rejects", "export", "sessions/a.csv", "--output", str(target))[0] == 1
     assert target.read_text() == "half corrected"
 
-    assert growth("rejects", "replay", "--path", "sessions/a.csv") == (
+    assert growth("rejects", "replay", "sessions/a.csv") == (
         *(1, ""),
         "sessions/a.csv: 0 loaded, 4 stay in quarantine\n",
     )
@@ -420,9 +420,7 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
     assert bench.value("select count(*) from raw.sessions") == 0
 
 
-@pytest.mark.parametrize(
-    "arguments", [("unload",), ("rejects", "export"), ("rejects", "replay", "--path")], ids=" ".join
-)
+@pytest.mark.parametrize("arguments", [("unload",), ("rejects", "export"), ("rejects", "replay")], ids=" ".join)
 @pytest.mark.parametrize("path", ["sessions/none.csv", "nobody/none.csv", "../sessions/none.csv"])
 def test_commands_say_when_nothing_of_that_name_is_loaded(growth, bench, arguments, path):
     code, output, errors = growth(*arguments, path)
