@@ -249,7 +249,10 @@ def status() -> None:
 @click.argument("query")
 @click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
 def sql(query: str, style: str) -> None:
-    """Run QUERY as the read-only role analyst and print its rows."""
+    """Run QUERY as the read-only role analyst and print its rows.
+
+    Null is empty, in JSON null; JSON has decimals as numbers with all their digits.
+    """
     with psycopg.connect(connect().conninfo("analyst")) as conn:
         cursor = conn.execute(query.encode())
         if cursor.description:
