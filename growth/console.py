@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from growth.settings import Warehouse, feeds_folder, growth_home
+from growth.settings import Warehouse, feeds_folder, growth_home, landing_folder
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -100,5 +101,16 @@ def feeds_option(text: str) -> Callable[[Decorated], Decorated]:
 
 
 def landed_path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """A path below the landing folder as the ledger has it, also where a name is not UTF-8."""
-    return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")
+    """A path below the landing folder as the ledger has it, also where a name is not UTF-8.
+
+    A shell completes it from where one stands, or from the root: that is good, too, where it leads into the folder.
+    """
+    from ingest.contract_files import load_contracts
+
+    if value is None:
+        return None
+    if value.split("/", 1)[0] not in load_contracts(feeds_folder()):
+        named = Path(os.path.abspath(value))  # not resolved: a link of a file is delivered under its own name
+        folders = [folder for folder in (landing_folder(), landing_folder().resolve()) if named.is_relative_to(folder)]
+        value = str(named.relative_to(folders[0])) if folders else value
+    return os.fsencode(value).decode("utf-8", "backslashreplace")

@@ -58,6 +58,7 @@ def show(path: str, limit: int, style: str) -> None:
         found = list(islice(quarantine.rejects_of(conn, path), limit))
         refused = refused_files(conn)
     if not found:
+        contract_of(path)  # a feed whose contract is gone may still have records; a slip has none
         say(f"{path}: {'refused whole, see `growth status`' if path in refused else 'nothing in quarantine'}")
         return
     # what is no UTF-8 is shown as \xNN
@@ -94,6 +95,8 @@ def discard(path: str) -> None:
     """Say that the refused records of the file at PATH are dealt with: corrected and landed, or not wanted."""
     with psycopg.connect(connect().conninfo("ingest")) as conn:
         count = quarantine.discard(conn, path)
+    if not count:
+        contract_of(path)
     say(f"{path}: {count:,} records taken off the quarantine")
 
 
