@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,19 @@ def test_a_hub_that_does_not_answer_leaves_the_packages_of_before(
         packages.fetch()
     assert packages.elementary_version() == "0.26.1"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["packages"]
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_two_lines(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "GROWTH_HOME": str(tmp_path / "home"),
+        "DBT_PACKAGES_DIR": str(tmp_path / "packages"),
+        "DBT_PACKAGE_HUB_URL": "http://127.0.0.1:9/",  # nobody listens
+        "NO_PROXY": "127.0.0.1",
+    }
+    growth = Path(sys.executable).with_name("growth")
+    done = subprocess.run([growth, "deps"], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("growth: The dbt packages could not be fetched: ")
+    assert done.stderr.endswith("\nHow to bring them by hand: docs/elementary.md.\n")
+    assert done.stderr.count("\n") == 2
