@@ -27,4 +27,6 @@ def open_notebooks(warehouse: Warehouse, *, has_browser: bool, variables: Mappin
     arguments = ["-m", "jupyterlab", "--ip=127.0.0.1", f"--notebook-dir={FOLDER}"]
     if not has_browser:
         arguments.append("--no-browser")
-    os.execve(sys.executable, [sys.executable, *arguments], {**variables, **warehouse.login("analyst")})  # noqa: S606
+    # no cell needs another role's password
+    kept = {name: value for name, value in variables.items() if not name.startswith("WAREHOUSE_")}
+    os.execve(sys.executable, [sys.executable, *arguments], {**kept, **warehouse.login("analyst")})  # noqa: S606
