@@ -11,8 +11,15 @@ means that the check itself could not run.
 **What to do about an alert:** docs/runbooks/data_quality.md.
 """
 
+import sys
+from pathlib import Path
+
 import pendulum
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
+
+# Airflow's own commands find growth_tasks beside this file by themselves; whoever else reads it does not.
+sys.path.insert(0, str(Path(__file__).parent))
+
 from growth_tasks.alerts import TELL, TELL_RUN, tell_late_feeds, tell_warnings
 from growth_tasks.steps import MARTS
 

@@ -21,8 +21,15 @@ loads, builds and publishes only the domains named (empty: all).
 **If it fails:** read the failed task's log, then docs/runbooks/growth_daily.md.
 """
 
+import sys
+from pathlib import Path
+
 import pendulum
 from airflow.sdk import DAG, Param, chain
+
+# Airflow's own commands find growth_tasks beside this file by themselves; whoever else reads it does not.
+sys.path.insert(0, str(Path(__file__).parent))
+
 from growth_tasks.alerts import TELL, TELL_RUN, late_alert
 from growth_tasks.report import render_report
 from growth_tasks.steps import gate, load_feeds, publish_marts, run_layer

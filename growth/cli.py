@@ -62,7 +62,7 @@ def init() -> None:
 
 
 @cli.command()
-@feeds_option
+@feeds_option("Load only these feeds.")
 def load(feeds: list[str]) -> None:
     """Load what has landed into raw, without building anything; exits 1 when a file is refused."""
     from growth.load import load as load_files
@@ -95,7 +95,7 @@ def unload(path: str) -> None:
 
 @cli.command()
 @click.option("--full-refresh", is_flag=True, help="Rebuild every model from raw, whatever has changed.")
-@feeds_option
+@feeds_option("Load only these feeds.")
 @domains_option
 def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
@@ -247,7 +247,10 @@ def status() -> None:
 @click.argument("query")
 @click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
 def sql(query: str, style: str) -> None:
-    """Run QUERY as the read-only role analyst and print its rows."""
+    """Run QUERY as the read-only role analyst and print its rows.
+
+    Null is empty, in JSON null; JSON has decimals as numbers with all their digits.
+    """
     with psycopg.connect(connect().conninfo("analyst")) as conn:
         cursor = conn.execute(query.encode())
         if cursor.description:

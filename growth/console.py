@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from growth.settings import Warehouse, feeds_folder, growth_home
+from growth.settings import Warehouse, feeds_folder, growth_home, landing_folder
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def say(text: str) -> None:
@@ -15,7 +20,18 @@ def say(text: str) -> None:
 
 
 def connect() -> Warehouse:
-    """The warehouse of the environment, else the embedded one, started if it is not running."""
+    """The warehouse of the environment, as it is; else the embedded one, started, with what every command needs."""
+    from growth.warehouse import is_set_up
+
+    warehouse = server()
+    # somebody's own server is set up by the commands that write to it; one that we made ourselves holds nothing yet
+    if Warehouse.from_environment() is None and not is_set_up(warehouse):
+        _initialise(warehouse)
+    return warehouse
+
+
+def server() -> Warehouse:
+    """The warehouse of the environment, else the embedded one, started if it is not running, with whatever is in it."""
     named = Warehouse.from_environment()
     if named:
         return named
@@ -38,14 +54,18 @@ def refuse_in_stack() -> None:
 
 
 def prepared() -> Warehouse:
-    """The warehouse, with its schemas, roles and raw tables there."""
+    """The warehouse, with its schemas, roles and raw tables there, as the contracts are now."""
+    warehouse = server()
+    _initialise(warehouse)
+    return warehouse
+
+
+def _initialise(warehouse: Warehouse) -> None:
     from growth.warehouse import initialise
     from ingest.contract_files import load_contracts
 
-    warehouse = connect()
     for change in initialise(warehouse, load_contracts(feeds_folder())):
         say(change)
-    return warehouse
 
 
 def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
@@ -73,9 +93,24 @@ def _domain_list(_context: click.Context, _parameter: click.Parameter, value: st
 domains_option = click.option(
     "--domains", callback=_domain_list, metavar="A,B", help="Load, build and publish only these domains."
 )
-feeds_option = click.option("--feeds", callback=_feed_list, metavar="A,B", help="Load only these feeds.")
+
+
+def feeds_option(text: str) -> Callable[[Decorated], Decorated]:
+    """The option ``--feeds`` of a command; the text says what it does with them."""
+    return click.option("--feeds", callback=_feed_list, metavar="A,B", help=text)
 
 
 def landed_path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """A path below the landing folder as the ledger has it, also where a name is not UTF-8."""
-    return None if value is None else os.fsencode(value).decode("utf-8", "backslashreplace")
+    """A path below the landing folder as the ledger has it, also where a name is not UTF-8.
+
+    A shell completes it from where one stands, or from the root: that is good, too, where it leads into the folder.
+    """
+    from ingest.contract_files import load_contracts
+
+    if value is None:
+        return None
+    if value.split("/", 1)[0] not in load_contracts(feeds_folder()):
+        named = Path(os.path.abspath(value))  # not resolved: a link of a file is delivered under its own name
+        folders = [folder for folder in (landing_folder(), landing_folder().resolve()) if named.is_relative_to(folder)]
+        value = str(named.relative_to(folders[0])) if folders else value
+    return os.fsencode(value).decode("utf-8", "backslashreplace")

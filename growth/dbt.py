@@ -167,7 +167,7 @@ def compiled(warehouse: Warehouse, analysis: str) -> str:
     """
     result = invoke(["compile", "--quiet", "--log-level", "none", "--select", analysis], warehouse)
     if not result.succeeded:
-        raise ValueError(result.error or [describe(failure) for failure in result.failures])
+        raise ValueError(result.error or "\n".join(map(describe, result.failures)))
     [path] = (growth_home() / "dbt" / "target-prod" / "compiled").rglob(f"{analysis}.sql")
     return path.read_text(encoding="utf-8")
 

@@ -16,6 +16,7 @@ from growth.settings import PROJECT_ROOT, Warehouse
 
 STAND_INS = PROJECT_ROOT / "dbt_project" / "stand_ins"
 NAMES = ("elementary", "dbt_utils")
+QUIETLY = ("--quiet", "--log-level", "none")
 ABSENT = "Elementary is absent: no data quality report. `make deps` gets it (docs/elementary.md)."
 
 
@@ -67,8 +68,8 @@ def fetch() -> str:
     target = real_folder()
     fresh = target.with_name(f"{target.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    # deps needs a profile, and no connection
-    result = dbt.invoke(["deps"], Warehouse.at("127.0.0.1", 5432), variables={"DBT_PACKAGES_DIR": str(fresh)})
+    # deps needs a profile, and no connection; of a hub that does not answer its log has hundreds of lines, and we one
+    result = dbt.invoke(["deps", *QUIETLY], Warehouse.at("127.0.0.1", 5432), variables={"DBT_PACKAGES_DIR": str(fresh)})
     if not result.succeeded or not _is_whole(fresh):
         shutil.rmtree(fresh, ignore_errors=True)
         reason = result.error.strip() or f"not all of {', '.join(NAMES)} came"

@@ -29,7 +29,7 @@ def rejects() -> None:
 
 
 @rejects.command(name="list")
-@feeds_option
+@feeds_option("Count only records of these feeds.")
 @click.option("--format", "style", type=click.Choice(table.STYLES), default="table", show_default=True)
 def list_rejects(feeds: list[str], style: str) -> None:
     """Count what is in quarantine, by file, reason and column."""
@@ -58,6 +58,7 @@ def show(path: str, limit: int, style: str) -> None:
         found = list(islice(quarantine.rejects_of(conn, path), limit))
         refused = refused_files(conn)
     if not found:
+        contract_of(path)  # a feed whose contract is gone may still have records; a slip has none
         say(f"{path}: {'refused whole, see `growth status`' if path in refused else 'nothing in quarantine'}")
         return
     # what is no UTF-8 is shown as \xNN
@@ -94,16 +95,18 @@ def discard(path: str) -> None:
     """Say that the refused records of the file at PATH are dealt with: corrected and landed, or not wanted."""
     with psycopg.connect(connect().conninfo("ingest")) as conn:
         count = quarantine.discard(conn, path)
+    if not count:
+        contract_of(path)
     say(f"{path}: {count:,} records taken off the quarantine")
 
 
 @rejects.command()
-@feeds_option
-@click.option("--path", callback=landed_path, help="Only the records of this file (its path below the landing folder).")
-def replay(feeds: list[str], path: str | None) -> None:
+@click.argument("path", required=False, callback=landed_path)
+@feeds_option("Try only records of these feeds.")
+def replay(path: str | None, feeds: list[str]) -> None:
     """Try the refused records again, under the contracts as they are now; what loads leaves the quarantine.
 
-    Exits 1 when records stay there.
+    Those of the file at PATH, else of --feeds, else all. Exits 1 when records stay there.
     """
     warehouse = prepared()
     contracts = load_contracts(feeds_folder())

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from growth import people
 from growth.alerts import ledger
-from growth.metrics.objects import ensure_readable
+from growth.metrics.objects import ensure_readable, has_longest_transaction
 from growth.operations import ensure_operations
 from growth.passwords import hashed
 from growth.settings import ROLES, Warehouse
@@ -118,8 +118,18 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
         make_indexes(conn, ledger.INDEX)
         conn.execute(TURN)
     with psycopg.connect(warehouse.conninfo()) as conn:
-        ensure_readable(conn)
+        ensure_readable(conn)  # stays the last step: is_set_up looks for what it makes
     return changes
+
+
+def is_set_up(warehouse: Warehouse) -> bool:
+    """Whether ``initialise`` has ever come to its end here.
+
+    Raises:
+        psycopg.OperationalError: no connection.
+    """
+    with psycopg.connect(warehouse.conninfo()) as conn:
+        return has_longest_transaction(conn)
 
 
 def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:

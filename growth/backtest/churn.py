@@ -48,21 +48,33 @@ def backtest(warehouse: Warehouse, as_of: date | None, product: str) -> Populati
     """Everyone's scores as of a day (28 days before the newest one, unless told), and who left.
 
     Raises:
-        BacktestImpossible: not all of the 28 days after it are loaded, or nobody was active before it.
+        BacktestImpossible: not all of the 28 days after it are loaded, nobody was active before it, or dbt could not
+            compile the query.
     """
-    query = dbt.compiled(warehouse, "churn_backtest")
+    newest = _newest_day(warehouse)
+    day = as_of or newest - timedelta(days=OUTCOME_DAYS)
+    if day + timedelta(days=OUTCOME_DAYS) > newest:
+        raise BacktestImpossible(f"Of the {OUTCOME_DAYS} days after {day} only those up to {newest} are loaded.")
+    try:
+        query = dbt.compiled(warehouse, "churn_backtest")
+    except ValueError as error:
+        raise BacktestImpossible(str(error)) from error
     with psycopg.connect(warehouse.conninfo("analyst")) as conn:
-        [(newest,)] = conn.execute("select max(as_of_date) from mart.rolling_active_users").fetchall()
-        if newest is None:
-            raise BacktestImpossible("No day of engagement is published yet.")
-        day = as_of or newest - timedelta(days=OUTCOME_DAYS)
-        if day + timedelta(days=OUTCOME_DAYS) > newest:
-            raise BacktestImpossible(f"Of the {OUTCOME_DAYS} days after {day} only those up to {newest} are loaded.")
         conn.execute("select set_config('growth.as_of', %s, true)", [str(day)])
         cursor = conn.execute(query.encode())
         names = [column.name for column in cursor.description or []]
         rows = [user for row in cursor if (user := dict(zip(names, row, strict=True)))["product"] == product]
     return population(day, product, rows)
+
+
+def _newest_day(warehouse: Warehouse) -> date:
+    with psycopg.connect(warehouse.conninfo("analyst")) as conn:
+        is_there = conn.execute("select to_regclass('mart.rolling_active_users')").fetchone() != (None,)
+        row = conn.execute("select max(as_of_date) from mart.rolling_active_users").fetchone() if is_there else None
+    if row is None or row[0] is None:
+        raise BacktestImpossible("No day of engagement is published yet.")
+    assert isinstance(row[0], date)
+    return row[0]
 
 
 def population(day: date, product: str, rows: list[dict[str, Any]]) -> Population:

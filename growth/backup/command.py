@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from growth import table
-from growth.console import connect, say
+from growth.console import connect, say, server
 from growth.settings import backups_folder
 
 HEADERS = ("backup", "taken at", "size in MB", "newest load", "newest publication", "data up to", "growth")
@@ -68,7 +68,7 @@ def restore(
     if verify:
         sys.exit(_verify(chosen))
     wanted = Wanted(is_forced=force, airflow=not without_airflow, contracts=with_contracts)
-    found = restore_backup(chosen, connect(), wanted, say)
+    found = restore_backup(chosen, server(), wanted, say)
     say(f"Restored {chosen}: taken {found.taken_at}, data up to {found.as_of_date or '(none)'}.")
 
 

@@ -55,3 +55,8 @@ def ensure_readable(conn: psycopg.Connection) -> None:
         conn.execute("reset role")
     if conn.execute(OUTDATED_FUNCTION).fetchone() == (True,):
         conn.execute(LONGEST_TRANSACTION)
+
+
+def has_longest_transaction(conn: psycopg.Connection) -> bool:
+    """Whether the last of it is there."""
+    return conn.execute("select to_regproc('dwh._longest_transaction_seconds')").fetchone() != (None,)

@@ -401,7 +401,7 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
     assert growth("rejects", "export", "sessions/a.csv", "--output", str(target))[0] == 1
     assert target.read_text() == "half corrected"
 
-    assert growth("rejects", "replay", "--path", "sessions/a.csv") == (
+    assert growth("rejects", "replay", "sessions/a.csv") == (
         *(1, ""),
         "sessions/a.csv: 0 loaded, 4 stay in quarantine\n",
     )
@@ -421,7 +421,7 @@ def test_commands_for_the_quarantine(bench, growth, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("unload",), ("rejects", "export"), ("rejects", "replay", "--path")], ids=" ".join
+    "arguments", [("unload",), *(("rejects", verb) for verb in ("show", "export", "discard", "replay"))], ids=" ".join
 )
 @pytest.mark.parametrize("path", ["sessions/none.csv", "nobody/none.csv", "../sessions/none.csv"])
 def test_commands_say_when_nothing_of_that_name_is_loaded(growth, bench, arguments, path):
@@ -431,9 +431,30 @@ def test_commands_say_when_nothing_of_that_name_is_loaded(growth, bench, argumen
         assert errors in (
             "growth: sessions/none.csv: no file of that name is loaded\n",
             "The quarantine holds nothing to replay.\n",
+            "sessions/none.csv: nothing in quarantine\n",
+            "sessions/none.csv: 0 records taken off the quarantine\n",
         )
-        assert code == (0 if "replay" in arguments else 1)
+        assert code == (0 if {"show", "discard", "replay"} & {*arguments} else 1)
     else:
         assert code == 1
         known = ", ".join(bench.contracts)
         assert errors == f"growth: {path}: begins with no feed's folder; feeds: {known}\n"
+
+
+@pytest.mark.parametrize(
+    "shown", ["landing/sessions/a.csv", "{root}/landing/sessions/a.csv", "{root}/link/sessions/a.csv"]
+)
+def test_a_file_is_named_as_a_shell_completes_it(growth, bench, tmp_path, monkeypatch, shown):
+    bench.land("sessions/a.csv", *RECORDS)
+    assert growth("load", "--feeds", "sessions")[0] == 0
+    (tmp_path / "link").symlink_to(bench.landing)
+    if "link" in shown:
+        monkeypatch.setenv("GROWTH_LANDING", str(tmp_path / "link"))
+        shown = shown.replace("link", "landing")  # what a shell says that stands behind the link
+    monkeypatch.chdir(tmp_path)
+    path = shown.format(root=tmp_path.resolve())
+    assert len(growth("rejects", "show", path, "--format", "csv")[1].splitlines()) == 5
+    assert growth("unload", path)[2].splitlines()[0] == "sessions/a.csv: 2 records taken out of raw"
+    monkeypatch.chdir(bench.landing / "sessions")
+    assert growth("rejects", "show", "a.csv")[2] == "sessions/a.csv: nothing in quarantine\n"
+    assert growth("rejects", "show", "../../a.csv")[0] == 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
 from growth import elementary, packages, reports
-from growth.settings import PROJECT_ROOT
+from growth.settings import PROJECT_ROOT, Warehouse
 
 
 @pytest.fixture
@@ -117,3 +121,38 @@ def test_a_hub_that_does_not_answer_leaves_the_packages_of_before(
         packages.fetch()
     assert packages.elementary_version() == "0.26.1"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["packages"]
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_two_lines(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "GROWTH_HOME": str(tmp_path / "home"),
+        "DBT_PACKAGES_DIR": str(tmp_path / "packages"),
+        "DBT_PACKAGE_HUB_URL": "http://127.0.0.1:9/",  # nobody listens
+        "NO_PROXY": "127.0.0.1",
+    }
+    growth = Path(sys.executable).with_name("growth")
+    done = subprocess.run([growth, "deps"], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("growth: The dbt packages could not be fetched: ")
+    assert done.stderr.endswith("\nHow to bring them by hand: docs/elementary.md.\n")
+    assert done.stderr.count("\n") == 2
+
+
+def test_the_newest_reports_stay_and_older_copies_go(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edr(_warehouse: Warehouse, arguments: list[str]) -> None:
+        Path(arguments[arguments.index("--file-path") + 1]).write_text(f"report {written}")
+
+    monkeypatch.setattr(elementary, "_edr", edr)
+    monkeypatch.setattr(elementary, "KEPT_REPORTS", 3)
+    begin = datetime(2026, 1, 30, 4, tzinfo=UTC)
+    reports_of_it = tmp_path / "reports" / "elementary"
+    for written in range(5):
+        newest = elementary.write_report(Warehouse.at("none", 0), begin + timedelta(days=written))
+        assert newest.read_text() == f"report {written}"
+    kept = ["2026-02-01T040000.html", "2026-02-02T040000.html", "2026-02-03T040000.html"]
+    assert sorted(path.name for path in reports_of_it.iterdir()) == [*kept, "index.html"]
+    assert [path.read_text() for path in elementary.dated_reports()] == ["report 4", "report 3", "report 2"]
+    assert elementary.written_at(elementary.dated_reports()[0]) == begin + timedelta(days=4)

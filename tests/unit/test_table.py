@@ -39,6 +39,21 @@ def test_csv_quotes_and_leaves_nulls_empty() -> None:
     ]
 
 
+def test_truth_is_spelled_as_postgres_does_and_is_no_number() -> None:
+    rows = [(True, 1), (False, 2), (None, 3)]
+    assert render(["is_paid", "n"], rows, "csv") == "is_paid,n\ntrue,1\nfalse,2\n,3\n"
+    assert render(["is_paid", "n"], rows).splitlines()[2:] == ["true    | 1", "false   | 2", "        | 3"]
+    assert [row["is_paid"] for row in json.loads(render(["is_paid", "n"], rows, "json"))] == [True, False, None]
+
+
+def test_json_loses_no_digit_of_a_decimal() -> None:
+    digits = "12345678901234567890.123456789012345678"
+    text = render(["a", "b", "c", "d"], [(Decimal(digits), [Decimal("1.10")], Decimal("NaN"), float("inf"))], "json")
+    assert text == f'[\n  {{\n    "a": {digits},\n    "b": [1.10],\n    "c": "NaN",\n    "d": "inf"\n  }}\n]\n'
+    assert json.loads(text, parse_float=Decimal)[0]["a"] == Decimal(digits)
+    assert render(["a"], [], "json") == "[]\n"
+
+
 def test_json_keeps_nulls_and_numbers() -> None:
     assert json.loads(render(COLUMNS, ROWS, "json"))[0] == {
         "channel": "DIRECT",
