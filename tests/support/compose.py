@@ -276,7 +276,7 @@ class Stack:
             AssertionError: not all of them could be read.
         """
         search = [service, "grep", "-rlF", "-f", "-", *folders]
-        done = self.compose("exec", "-T", "--user", "0", *search, check=False, said="\n".join(texts))
+        done = self.compose("exec", "-T", "--user", "0", "--privileged", *search, check=False, said="\n".join(texts))
         lines = [line for line in done.stdout.splitlines() if not line.endswith("No such file or directory")]
         assert [line for line in lines if not line.startswith("/")] == []
         return lines

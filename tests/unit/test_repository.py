@@ -90,3 +90,14 @@ def test_dwh_and_mart_models_enforce_their_contracts_and_state_their_grain(layer
         assert model["config"]["contract"] == {"enforced": True}, path.name
         assert all(column["description"] and column["data_type"] for column in model["columns"]), path.name
         assert re.search(r"^-- Grain: one row per ", path.read_text(), re.MULTILINE), path.name
+
+
+def test_the_containers_have_no_more_rights_than_they_need() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    mine = {name: each for name, each in services.items() if each["image"] != "postgres:17"}
+    assert len(mine) > 10
+    for name, service in mine.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert ("cap_add" in service) == (service.get("user") == "0:0"), name
+        assert "pids_limit" in service or not service["image"].startswith("${GROWTH_IMAGE"), name
