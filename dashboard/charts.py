@@ -273,7 +273,10 @@ def heatmap(
     values = cells.pivot(index=y, columns=x, values=z)
     texts = cells.pivot(index=y, columns=x, values="_text").fillna("")
     hovers = cells.pivot(index=y, columns=x, values="_hover").fillna("")
-    made = figure(height=90 + CELL_HEIGHT * len(values), legend=False)
+    longest = max(len(str(each)) for each in values.columns)
+    # numbers stand below their cells; names, which are wider than these, hang from them
+    hanging = LETTER * longest if longest > len("00") else 0
+    made = figure(height=90 + hanging + CELL_HEIGHT * len(values), legend=False)
     made["data"].append(
         {
             "type": "heatmap",
@@ -296,9 +299,12 @@ def heatmap(
     if len(values.columns) <= MOST_TEXTS:
         made["data"][0] |= {"text": texts.to_numpy().tolist(), "texttemplate": "%{text}"}
     made["layout"]["hovermode"] = "closest"
-    made["layout"]["margin"] = MARGIN | {"l": 20 + LETTER * max(len(str(each)) for each in values.index)}
+    made["layout"]["margin"] = MARGIN | {
+        "l": 20 + LETTER * max(len(str(each)) for each in values.index),
+        "b": MARGIN["b"] + hanging,
+    }
     named(made, "yaxis", range=[len(values) - 0.5, -0.5], showgrid=False, automargin=False)
-    return named(made, "xaxis", title={"text": x_title}, tickangle=0, automargin=False)
+    return named(made, "xaxis", title={"text": x_title}, tickangle=-90 if hanging else 0, automargin=False)
 
 
 def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str, *, is_complete: bool = True) -> Figure:
