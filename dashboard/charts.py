@@ -12,7 +12,7 @@ more: only axes of names have one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -157,17 +157,16 @@ def bars(
     """Bars for each column, stacked (negative ones downwards) or side by side; hatched where not complete."""
     made = figure(unit, height=_height(len(series)), legend=len(series) > 1)
     places = plain(frame[x])
-    patterns = ["" if flag else "/" for flag in frame[complete]] if complete else []
+    hatches = hatched(frame[complete]) if complete else {}
     for index, (column, label) in enumerate(series.items()):
         color = colors[label] if colors else PALETTE[index % len(PALETTE)]
-        pattern = {"pattern": {"shape": patterns, "fillmode": "replace"}} if any(patterns) else {}
         made["data"].append(
             {
                 "type": "bar",
                 "name": label,
                 "x": places,
                 "y": plain(frame[column]),
-                "marker": {"color": color, **pattern},
+                "marker": {"color": color, **hatches},
                 "hovertemplate": _hover(unit),
             }
         )
@@ -219,18 +218,31 @@ def growth(frame: pd.DataFrame) -> Figure:
     )
 
 
-def ranked(frame: pd.DataFrame, label: str, value: str, unit: str, text: Sequence[str] | None = None) -> Figure:
+def ranked(
+    frame: pd.DataFrame,
+    label: str,
+    value: str,
+    unit: str,
+    text: Sequence[str] | None = None,
+    *,
+    complete: str | None = None,
+) -> Figure:
     """Horizontal bars in the order of the rows, the first on top, each with its value beside it."""
     made = figure(height=max(160, 44 + 34 * len(frame)), legend=False)
+    texts = list(text or [_number(each, unit) for each in frame[value]])
+    hatches = hatched(frame[complete]) if complete else {}
+    if hatches:  # nobody reads a text over hatches: it stands beside them, the longest bar's too
+        made["layout"]["margin"] |= {"r": MARGIN["r"] + LETTER * max(map(len, texts))}
     made["data"].append(
         {
             "type": "bar",
             "x": plain(frame[value]),
             "y": [str(each) for each in frame[label]],
             "orientation": "h",
-            "text": list(text or [_number(each, unit) for each in frame[value]]),
-            "textposition": "auto",
-            "marker": {"color": PALETTE[0]},
+            "text": texts,
+            "textposition": "outside" if hatches else "auto",
+            "cliponaxis": not hatches,
+            "marker": {"color": PALETTE[0], **hatches},
             "hovertemplate": "%{y}: %{text}<extra></extra>",
         }
     )
@@ -261,7 +273,10 @@ def heatmap(
     values = cells.pivot(index=y, columns=x, values=z)
     texts = cells.pivot(index=y, columns=x, values="_text").fillna("")
     hovers = cells.pivot(index=y, columns=x, values="_hover").fillna("")
-    made = figure(height=90 + CELL_HEIGHT * len(values), legend=False)
+    longest = max(len(str(each)) for each in values.columns)
+    # numbers stand below their cells; names, which are wider than these, hang from them
+    hanging = LETTER * longest if longest > len("00") else 0
+    made = figure(height=90 + hanging + CELL_HEIGHT * len(values), legend=False)
     made["data"].append(
         {
             "type": "heatmap",
@@ -284,31 +299,58 @@ def heatmap(
     if len(values.columns) <= MOST_TEXTS:
         made["data"][0] |= {"text": texts.to_numpy().tolist(), "texttemplate": "%{text}"}
     made["layout"]["hovermode"] = "closest"
-    made["layout"]["margin"] = MARGIN | {"l": 20 + LETTER * max(len(str(each)) for each in values.index)}
+    made["layout"]["margin"] = MARGIN | {
+        "l": 20 + LETTER * max(len(str(each)) for each in values.index),
+        "b": MARGIN["b"] + hanging,
+    }
     named(made, "yaxis", range=[len(values) - 0.5, -0.5], showgrid=False, automargin=False)
-    return named(made, "xaxis", title={"text": x_title}, tickangle=0, automargin=False)
+    return named(made, "xaxis", title={"text": x_title}, tickangle=-90 if hanging else 0, automargin=False)
 
 
-def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str) -> Figure:
-    """Steps from an opening to a closing value; the ``totals`` stand on the ground."""
+def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str, *, is_complete: bool = True) -> Figure:
+    """Steps from an opening to a closing value, hatched where not complete; the ``totals`` stand on the ground.
+
+    Of bars: Plotly's own waterfall has no hatches.
+    """
+    bases, ends, colors = [], [0.0], []
+    for label, value in steps.items():
+        bases.append(0.0 if label in totals else ends[-1])
+        ends.append(bases[-1] + value)
+        colors.append(PALETTE[0] if label in totals else PALETTE[2] if value >= 0 else PALETTE[1])
     made = figure(unit, legend=False)
-    made["data"].append(
+    made["data"] += [
         {
-            "type": "waterfall",
+            "type": "scatter",
+            "mode": "lines",
+            "x": [place for pair in itertools.pairwise(steps) for place in (*pair, None)],
+            "y": [level for end in ends[1:-1] for level in (end, end, None)],
+            "line": {"width": 1, "color": PALETTE[6]},
+            "hoverinfo": "skip",
+        },
+        {
+            "type": "bar",
             "x": list(steps),
             "y": list(steps.values()),
-            "measure": ["total" if label in totals and index else "relative" for index, label in enumerate(steps)],
+            "base": bases,
             "text": [f"{value:,.0f}" for value in steps.values()],
             "textposition": "outside",
-            "increasing": {"marker": {"color": PALETTE[2]}},
-            "decreasing": {"marker": {"color": PALETTE[1]}},
-            "totals": {"marker": {"color": PALETTE[0]}},
-            "connector": {"line": {"width": 1, "color": PALETTE[6]}},
+            "marker": {"color": colors, **hatched(pd.Series([True] * (len(steps) - 1) + [is_complete]))},
             "hovertemplate": "%{x}: %{text}<extra></extra>",
-        }
-    )
+        },
+    ]
     made["layout"]["hovermode"] = "closest"
     return named(made, "xaxis")
+
+
+def hatched(complete: pd.Series) -> Figure:
+    """What a marker of bars has beside its colour."""
+    shapes = ["" if flag else "/" for flag in complete]
+    return {"pattern": {"shape": shapes, "fillmode": "replace"}} if any(shapes) else {}
+
+
+def starred(texts: Iterable[str], complete: pd.Series) -> list[str]:
+    """Texts, with an asterisk where not complete."""
+    return [text if flag else f"{text}*" for text, flag in zip(texts, complete, strict=True)]
 
 
 def plain(column: pd.Series) -> list[Any]:

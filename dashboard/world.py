@@ -28,7 +28,7 @@ def _countries() -> dict[str, tuple[str, str]]:
     }
 
 
-def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> charts.Figure:
+def map_of(frame: pd.DataFrame, country: str, value: str, unit: str, *, complete: str) -> charts.Figure:
     """Countries in the colour of their value; rows whose country is not known are left out."""
     known = frame[frame[country].str.upper().isin(_countries())]
     places = [_countries()[each.upper()] for each in known[country]]
@@ -38,10 +38,15 @@ def map_of(frame: pd.DataFrame, country: str, value: str, unit: str) -> charts.F
             "type": "choropleth",
             "locations": [code for code, _ in places],
             "z": charts.plain(known[value]),
-            "text": [name for _, name in places],
+            "text": charts.starred((name for _, name in places), known[complete]),
             "colorscale": charts.SCALE,
             "marker": {"line": {"width": 0.5, "color": charts.PALETTE[6]}},
-            "colorbar": {"title": {"text": unit}, "thickness": 10, "orientation": "h", "y": -0.05},
+            "colorbar": {
+                "title": {"text": unit if known[complete].all() else f"{unit}*"},
+                "thickness": 10,
+                "orientation": "h",
+                "y": -0.05,
+            },
             "hovertemplate": "%{text}: %{z:,} " + unit + "<extra></extra>",
         }
     )

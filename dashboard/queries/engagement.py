@@ -7,16 +7,14 @@ from dashboard.query import Query, slices
 # The newest month that lies whole in the date range, else the newest that begins before its end.
 NEWEST_MONTH = """
     with newest as (
-        select coalesce(
-            max(period_start) filter (
-                where
-                    is_complete and period_start >= %(from_date)s
-                    and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1
-            ),
-            max(period_start)
-        ) as period_start
+        select period_start, is_complete
         from mart.active_users
         where period_type = 'month' and period_start <= %(to_date)s
+        order by
+            is_complete and period_start >= %(from_date)s
+            and period_start + interval '1 month' <= cast(%(to_date)s as date) + 1 desc,
+            period_start desc
+        limit 1
     )
 """
 
@@ -42,6 +40,7 @@ ROLLING = Query(
         rolling.active_users_7d,
         rolling.active_users_28d,
         rolling.active_users_30d,
+        rolling.is_complete_window_28d,
         rolling.is_complete_window_30d
     from mart.rolling_active_users as rolling
     left join mart.usage_daily as daily
@@ -170,23 +169,37 @@ POWER_USERS = Query(
         select max(as_of_date) as as_of_date from mart.power_user_curve
         where product = %(product)s and as_of_date <= %(to_date)s
     )
-    select curve.as_of_date, curve.active_day_count, curve.user_count, curve.user_rate
+    select
+        curve.as_of_date,
+        curve.active_day_count,
+        curve.user_count,
+        curve.user_rate,
+        rolling.is_complete_window_28d
     from mart.power_user_curve as curve
     inner join newest on curve.as_of_date = newest.as_of_date
+    inner join mart.rolling_active_users as rolling
+        on curve.as_of_date = rolling.as_of_date and curve.product = rolling.product
     where curve.product = %(product)s
     order by curve.active_day_count
     """,
-    ("power_user_curve",),
+    ("power_user_curve", "rolling_active_users"),
     slices("product"),
 )
 CONCENTRATION = Query(
     """
-    select as_of_date, top_percent, event_count, event_rate
-    from mart.engagement_concentration
-    where product = %(product)s and as_of_date = (select max(as_of_date) from mart.engagement_concentration)
-    order by top_percent
+    select
+        tops.as_of_date,
+        tops.top_percent,
+        tops.event_count,
+        tops.event_rate,
+        rolling.is_complete_window_28d
+    from mart.engagement_concentration as tops
+    inner join mart.rolling_active_users as rolling
+        on tops.as_of_date = rolling.as_of_date and tops.product = rolling.product
+    where tops.product = %(product)s and tops.as_of_date = (select max(as_of_date) from mart.engagement_concentration)
+    order by tops.top_percent
     """,
-    ("engagement_concentration",),
+    ("engagement_concentration", "rolling_active_users"),
     slices("product"),
     has_dates=False,
 )
@@ -235,7 +248,8 @@ OVERLAP = Query(
         overlap.product_b,
         overlap.user_count,
         overlap.rate_of_a,
-        overlap.rate_of_b
+        overlap.rate_of_b,
+        newest.is_complete
     from mart.product_overlap as overlap
     inner join newest on overlap.period_start = newest.period_start
     where %(product)s = 'all' or %(product)s in (overlap.product_a, overlap.product_b)
@@ -246,21 +260,29 @@ OVERLAP = Query(
 )
 SCORES = Query(
     """
-    select user_segment, score_bucket, user_count
-    from mart.engagement_distribution
+    select scores.user_segment, scores.score_bucket, scores.user_count, rolling.is_complete_window_28d
+    from mart.engagement_distribution as scores
+    inner join mart.rolling_active_users as rolling
+        on scores.as_of_date = rolling.as_of_date and scores.product = rolling.product
     where
-        product = %(product)s and user_segment <> 'all'
-        and as_of_date = (select max(as_of_date) from mart.engagement_distribution)
-    order by user_segment, score_bucket
+        scores.product = %(product)s and scores.user_segment <> 'all'
+        and scores.as_of_date = (select max(as_of_date) from mart.engagement_distribution)
+    order by scores.user_segment, scores.score_bucket
     """,
-    ("engagement_distribution",),
+    ("engagement_distribution", "rolling_active_users"),
     slices("product"),
     has_dates=False,
 )
 SEGMENTS = Query(
-    NEWEST_MONTH  # noqa: S608 (both are fixed text)
+    NEWEST_MONTH
     + """
-    select usage.period_start, usage.segment_value, usage.active_user_count, usage.event_count, usage.events_per_user
+    select
+        usage.period_start,
+        usage.segment_value,
+        usage.active_user_count,
+        usage.event_count,
+        usage.events_per_user,
+        newest.is_complete
     from mart.segment_usage as usage
     inner join newest on usage.period_start = newest.period_start
     where usage.product = %(product)s and usage.segment_type = %(segment_type)s

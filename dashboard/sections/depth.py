@@ -9,6 +9,8 @@ from dashboard import charts
 from dashboard.panel import Page
 from dashboard.queries import engagement
 
+NOT_WHOLE = "Hatched: the 28 days are not all loaded."
+
 
 def draw(page: Page) -> None:
     """Power users, concentration, scores."""
@@ -17,20 +19,27 @@ def draw(page: Page) -> None:
         page.panel(
             "Power-user curve (L28): users by active days of the last 28",
             engagement.POWER_USERS,
-            lambda rows: charts.bars(rows, "active_day_count", {"user_count": "users"}, "users"),
+            lambda rows: charts.bars(
+                rows, "active_day_count", {"user_count": "users"}, "users", complete="is_complete_window_28d"
+            ),
             key="power_users",
             columns=("as_of_date", "active_day_count", "user_count"),
-            note="On the newest day, or month end, of the date range.",
+            note=f"On the newest day, or month end, of the date range. {NOT_WHOLE}",
         )
     with right:
         page.panel(
             "Concentration: share of the events of 28 days that the most active users make",
             engagement.CONCENTRATION,
             lambda rows: charts.ranked(
-                rows.assign(top=[f"top {each} %" for each in rows["top_percent"]]), "top", "event_rate", charts.PERCENT
+                rows.assign(top=[f"top {each} %" for each in rows["top_percent"]]),
+                "top",
+                "event_rate",
+                charts.PERCENT,
+                complete="is_complete_window_28d",
             ),
             key="concentration",
             columns=("top_percent", "event_rate"),
+            note=NOT_WHOLE,
         )
     page.panel(
         "Engagement score (0-100) of the users active in 28 days, by segment",
@@ -41,9 +50,11 @@ def draw(page: Page) -> None:
             "user_count",
             "user_segment",
             "users",
+            complete="is_complete_window_28d",
         ),
         key="scores",
         columns=("score_bucket", "user_segment"),
+        note=NOT_WHOLE,
     )
 
 
@@ -95,7 +106,7 @@ def draw_products(page: Page) -> None:
             _overlap,
             key="overlap",
             columns=("user_count", "rate_of_a", "rate_of_b"),
-            note="Newest whole month of the date range, else its newest.",
+            note="Newest whole month of the date range, else its newest. *: it is not loaded whole.",
         )
 
 
@@ -112,14 +123,14 @@ def _funnels(rows: pd.DataFrame) -> charts.Figure:
 def _overlap(rows: pd.DataFrame) -> charts.Figure:
     """Both directions of each pair: the share of the row's users."""
     turned = rows.rename(columns={"product_a": "product_b", "product_b": "product_a", "rate_of_b": "rate_of_a"})
-    columns = ["product_a", "product_b", "user_count", "rate_of_a"]
+    columns = ["product_a", "product_b", "user_count", "rate_of_a", "is_complete"]
     both = pd.concat([rows[columns], turned.loc[:, ~turned.columns.duplicated(keep="last")][columns]])
     return charts.heatmap(
         both,
         "product_b",
         "product_a",
         "rate_of_a",
-        [f"{rate:.0%}" for rate in both["rate_of_a"]],
+        charts.starred((f"{rate:.0%}" for rate in both["rate_of_a"]), both["is_complete"]),
         charts.PERCENT,
         x_title="who also use",
         hover=[

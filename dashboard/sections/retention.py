@@ -60,8 +60,7 @@ def draw(page: Page) -> None:
 
 def triangle(rows: pd.DataFrame, period: str) -> charts.Figure:
     """A cell for each cohort and period since, with the share that is active."""
-    marks = ["" if flag else "*" for flag in rows["is_complete"]]
-    shares = [f"{rate:.0%}{mark}" for rate, mark in zip(rows["retention_rate"], marks, strict=True)]
+    shares = charts.starred((f"{rate:.0%}" for rate in rows["retention_rate"]), rows["is_complete"])
     counts = [
         f"{retained:,} of {size:,} users, {share}"
         for retained, size, share in zip(rows["retained_user_count"], rows["cohort_size"], shares, strict=True)

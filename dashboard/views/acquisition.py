@@ -131,11 +131,15 @@ def draw(page: Page) -> None:
             f"Channel quality: revenue in 90 days per registered user, {money}",
             acquisition.QUALITY,
             lambda rows: charts.ranked(
-                rows.assign(value=rows["revenue_amount_90d"] / rows["registered_user_count"]), "channel", "value", money
+                rows.assign(value=rows["revenue_amount_90d"] / rows["registered_user_count"]),
+                "channel",
+                "value",
+                money,
+                complete="is_complete",
             ),
             key="channel_revenue",
             columns=("revenue_amount_90d", "registered_user_count"),
-            note="What the newest users pay in their 90 days is not all there yet.",
+            note=NOT_WHOLE,
             currency_code=money,
         )
 

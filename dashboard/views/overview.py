@@ -60,9 +60,11 @@ def draw(page: Page) -> None:
                     "active_users_28d": "28 days",
                 },
                 "users",
+                complete="is_complete_window_28d",
             ),
             key="overview_active_users",
-            columns=("active_users_1d", "active_users_7d", "active_users_28d"),
+            columns=("active_users_1d", "active_users_7d", "active_users_28d", "is_complete_window_28d"),
+            note="Dotted: days whose 28 days are not all loaded.",
         )
     with right:
         page.panel(

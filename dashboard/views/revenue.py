@@ -76,6 +76,7 @@ def draw(page: Page) -> None:
             lambda rows: mrr_bridge(rows, money),
             key="mrr_bridge",
             columns=("opening_mrr_amount", *STEPS, "closing_mrr_amount"),
+            note="Hatched: the last month is not loaded whole.",
             currency_code=money,
         )
     left, right = st.columns(2)
@@ -141,13 +142,12 @@ def mrr_bridge(rows: pd.DataFrame, money: str) -> charts.Figure:
     steps = {"opening": float(rows["opening_mrr_amount"].iloc[0])}
     steps |= {label: float(movements(rows)[name].sum()) for name, label in STEPS.items()}
     steps["closing"] = float(rows["closing_mrr_amount"].iloc[-1])
-    return charts.waterfall(steps, ("opening", "closing"), money)
+    return charts.waterfall(steps, ("opening", "closing"), money, is_complete=bool(rows["is_complete"].iloc[-1]))
 
 
 def cohort_cells(rows: pd.DataFrame, money: str) -> charts.Figure:
     """Cumulative revenue per user of each cohort."""
     value = rows["cumulative_revenue_per_user_amount"]
-    marks = ["" if flag else "*" for flag in rows["is_complete"]]
     cohorts = [
         f"{month:%Y-%m} ({size:,})" for month, size in zip(rows["cohort_month"], rows["cohort_size"], strict=True)
     ]
@@ -156,7 +156,7 @@ def cohort_cells(rows: pd.DataFrame, money: str) -> charts.Figure:
         "month_offset",
         "cohort",
         "cumulative_revenue_per_user_amount",
-        [f"{each:,.0f}{mark}" for each, mark in zip(value, marks, strict=True)],
+        charts.starred((f"{each:,.0f}" for each in value), rows["is_complete"]),
         money,
         x_title="months since the first payment",
         hover=[f"{each:,.2f} {money} per user" for each in value],

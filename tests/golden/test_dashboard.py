@@ -313,6 +313,49 @@ def test_a_warehouse_without_data_says_what_to_land(published: Pipeline, monkeyp
         assert "does not answer" in look(page="Overview").texts("error")[0]
 
 
+def test_what_is_not_loaded_whole_is_drawn_as_such(look: Any, sample: Pipeline) -> None:
+    def hatches(screen: Any, key: str) -> set[str]:
+        """Of all bars of a chart."""
+        shapes = [trace["marker"].get("pattern", {}).get("shape", "") for trace in screen.figures[key]["data"]]
+        return {shape for each in shapes for shape in each or [""]}
+
+    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
+        conn.execute("update mart.mrr_movements set is_complete = false where month_start = '2024-02-01'")
+        conn.execute(
+            "update mart.rolling_active_users set is_complete_window_28d = false"
+            " where as_of_date in ('2023-12-31', '2024-02-29')"
+        )
+    _, bridge = look(page="Revenue").figures["mrr_bridge"]["data"]
+    assert bridge["marker"]["pattern"]["shape"] == [*[""] * (len(bridge["x"]) - 1), "/"]
+    assert bridge["x"][-1] == "closing"
+    assert bridge["y"][-1] == pytest.approx(sum(bridge["y"][:-1]))
+    assert bridge["base"][-1] == bridge["base"][0] == 0
+    assert bridge["marker"]["color"][-1] == bridge["marker"]["color"][0] != bridge["marker"]["color"][1]
+    assert bridge["base"][-2] == pytest.approx(sum(bridge["y"][:-2]))
+    _, bridge = look(page="Revenue", dates=["2023-12-01", "2024-01-31"]).figures["mrr_bridge"]["data"]
+    assert "pattern" not in bridge["marker"]
+
+    assert hatches(look(page="Acquisition"), "channel_revenue") == {"/"}
+    screen = look(page="Overview")
+    assert {"28 days, incomplete", "7 days, incomplete"} <= {*screen.series("overview_active_users")}
+
+    # December 2023 begins before the data
+    for dates, hatch, star in [(["2023-12-05", "2023-12-20"], "/", "*"), (["2024-01-01", "2024-02-20"], "", "")]:
+        screen = look(page="Engagement", section="People", dates=dates)
+        assert hatches(screen, "segments") == hatches(screen, "segment_events") == {hatch}
+        [countries] = screen.figures["countries"]["data"]
+        assert {name[-1] == "*" for name in countries["text"]} == {bool(star)}
+        assert countries["colorbar"]["title"]["text"] == f"users{star}"
+        screen = look(page="Engagement", section="Products", dates=dates)
+        [overlap] = screen.figures["overlap"]["data"]
+        assert {text[-1] == "*" for row in overlap["text"] for text in row if text} == {bool(star)}
+
+    screen = look(page="Engagement", section="Depth", dates=["2023-12-05", "2024-01-10"])
+    assert {hatches(screen, key) == {"/"} for key in ("power_users", "concentration", "scores")} == {True}
+    screen = look(page="Engagement", section="Depth", dates=["2023-12-05", "2024-02-10"])
+    assert hatches(screen, "power_users") == {""}
+
+
 def test_recurring_revenue_can_be_chosen_where_all_payments_have_another_currency(look: Any, sample: Pipeline) -> None:
     with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
         conn.execute("update mart.monthly_revenue set currency_code = 'EUR'")
