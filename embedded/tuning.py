@@ -44,6 +44,7 @@ def settings(data: Path, cluster_name: str) -> dict[str, str]:
         "wal_level": "minimal",  # COPY into a table made in the same transaction then writes no log
         "max_wal_senders": "0",
         "max_logical_replication_workers": "0",
+        "max_locks_per_transaction": "1024",  # a query of raw locks every table of a large load (docs/sizing.md)
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",
         "jit": "off",

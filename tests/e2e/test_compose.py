@@ -110,6 +110,8 @@ def test_services_run_without_root_and_are_reached_from_this_machine_only(stack:
         bindings = [each for port in (facts["NetworkSettings"]["Ports"] or {}).values() for each in port or []]
         assert {each["HostIp"] for each in bindings} == ({"127.0.0.1"} if bindings else set())
         assert bool(bindings) == (service in ("warehouse", "airflow-apiserver"))
+    asked = ("psql", "--username", "growth", "-tAc", "show max_locks_per_transaction")
+    assert stack.compose("exec", "-T", "warehouse", *asked).stdout == "1024\n"
 
 
 def test_a_triggered_run_succeeds_and_rows_that_are_old_by_the_contract_leave_raw(

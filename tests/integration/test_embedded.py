@@ -90,8 +90,14 @@ def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
 def test_server_is_set_for_this_machine_and_reachable_on_loopback_only(make_server: MakeServer) -> None:
     embedded = make_server()
     embedded.start()
-    for name, expected in {"wal_level": "minimal", "timezone": "UTC", "server_encoding": "UTF8"}.items():
-        assert ask(embedded, f"select current_setting('{name}')") == expected
+    expected = {
+        "wal_level": "minimal",
+        "timezone": "UTC",
+        "server_encoding": "UTF8",
+        "max_locks_per_transaction": "1024",
+    }
+    for name, value in expected.items():
+        assert ask(embedded, f"select current_setting('{name}')") == value
     assert ask(embedded, "select upper('straße é') = 'STRASSE É' or upper('é') = 'É'"), "C.UTF-8 knows letters"
     listening = {
         each.laddr.ip

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from embedded import tuning
 from growth import diagrams
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +43,15 @@ def test_every_variable_of_the_stack_is_documented_with_its_default() -> None:
     assert documented.keys() == used.keys()
     for name, default in documented.items():
         assert default in (used[name], ""), name
+
+
+def test_both_warehouses_have_the_settings_that_depend_on_no_machine(tmp_path: Path) -> None:
+    command = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["warehouse"]["command"]
+    stack = dict(word.split("=", 1) for word in command if "=" in word)
+    embedded = tuning.settings(tmp_path, "test")
+    both = stack.keys() & embedded.keys() - {name for name in stack if name.endswith(("_mem", "_buffers", "_wal_size"))}
+    assert {"wal_level", "max_locks_per_transaction"} <= both
+    assert {name: stack[name] for name in both} == {name: embedded[name] for name in both}
 
 
 def test_a_staging_stack_has_other_ports_than_prod() -> None:
