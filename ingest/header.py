@@ -16,6 +16,8 @@ from ingest.errors import FileRefused
 # Names of a file without a header, or of no CSV at all, would otherwise fill the screen and the ledger.
 _SHOWN_CHARACTERS = 40
 _SHOWN_UNKNOWN = 10
+# No table can have more, and a hundred thousand names take minutes to find that out.
+_MAX_NAMES = 1_600
 
 _LOOKS_LIKE_DATA = (
     "no name matches, so this looks like data: if the file is right and has no header, set csv: {header: false} in the"
@@ -51,8 +53,8 @@ def match_header(fields: Sequence[str], contract: Contract) -> Header:
         contract: the feed's contract.
 
     Raises:
-        FileRefused: the header is empty, or a required column is missing, or a column is there twice. The message
-            shows both headers side by side, and where it can, which key of the contract to change.
+        FileRefused: the header is empty or has no end of names, or a required column is missing, or a column is there
+            twice. The message shows both headers side by side, and where it can, which key of the contract to change.
     """
     names = _without_mark(fields, contract.csv.quote)
     if not any(header_key(name) for name in names):
@@ -64,6 +66,8 @@ def match_header(fields: Sequence[str], contract: Contract) -> Header:
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if required or twice:
         raise FileRefused(_describe(names, columns, required, twice, contract))
+    if len(names) > _MAX_NAMES:
+        raise FileRefused(f"the header has {len(names):,} names, at most {_MAX_NAMES:,} are read: drop some of them")
     return Header(
         columns=columns,
         added=tuple(name for name, column in zip(names, columns, strict=True) if column is None),

@@ -204,3 +204,10 @@ def test_a_file_that_fits_its_own_contract_is_taken_whatever_others_there_are() 
     )
     # one that has no column to miss has a required one that says whose file it is
     check("person", "purchase", contract=feed_of("names", person=False))
+
+
+def test_more_names_than_a_table_can_have_columns_are_refused_at_once() -> None:
+    added = [f"added_{place}" for place in range(1_598)]
+    assert len(match_header(["user_id", "visited_on", *added], contract()).added) == 1_598
+    message = refusal("user_id", "visited_on", *added, "one_more")
+    assert message == "the header has 1,601 names, at most 1,600 are read: drop some of them"
