@@ -53,14 +53,12 @@ def match_header(fields: Sequence[str], contract: Contract) -> Header:
         contract: the feed's contract.
 
     Raises:
-        FileRefused: the header is empty or endless, or a required column is missing, or a column is there twice. The message
-            shows both headers side by side, and where it can, which key of the contract to change.
+        FileRefused: the header is empty or has no end of names, or a required column is missing, or a column is there
+            twice. The message shows both headers side by side, and where it can, which key of the contract to change.
     """
     names = _without_mark(fields, contract.csv.quote)
     if not any(header_key(name) for name in names):
         raise FileRefused("the file is empty, or begins with an empty line: there is no header")
-    if len(names) > _MAX_NAMES:
-        raise FileRefused(f"the header has {len(names):,} names, at most {_MAX_NAMES:,} are read: drop some of them")
     by_key = {header_key(name): column.name for column in contract.columns for name in (*column.aliases, column.name)}
     columns = tuple(by_key.get(header_key(name)) for name in names)
     missing = [column for column in contract.columns if column.name not in columns]
@@ -68,6 +66,8 @@ def match_header(fields: Sequence[str], contract: Contract) -> Header:
     twice = [name for name, count in Counter(filter(None, columns)).items() if count > 1]
     if required or twice:
         raise FileRefused(_describe(names, columns, required, twice, contract))
+    if len(names) > _MAX_NAMES:
+        raise FileRefused(f"the header has {len(names):,} names, at most {_MAX_NAMES:,} are read: drop some of them")
     return Header(
         columns=columns,
         added=tuple(name for name, column in zip(names, columns, strict=True) if column is None),
