@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -146,7 +147,8 @@ def publish(roll_back: bool, force: bool) -> None:
             say(f"mart.{mart} did not exist then, and stays as it is.")
         return
     run_id = f"publish {now}"
-    with no_run_beside(warehouse):  # it would build candidates that no gate has judged
+    # a run beside would build candidates that no gate has judged; what dbt says is no result of ours
+    with no_run_beside(warehouse), contextlib.redirect_stdout(sys.stderr):
         for layer in ("raw", *dbt.LAYERS):
             result = run_gate(layer, warehouse, run_id)
             if not result.succeeded:
@@ -172,7 +174,11 @@ def rebuild_history() -> None:
 
     warehouse = prepared()
     run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
-    with no_run_beside(warehouse), standstill(warehouse.conninfo("transform")):
+    with (
+        no_run_beside(warehouse),
+        standstill(warehouse.conninfo("transform")),
+        contextlib.redirect_stdout(sys.stderr),  # what dbt says is no result of ours
+    ):
         result = run_gate("raw", warehouse, run_id)  # what is built from is judged first, as in a run
         if not result.succeeded:
             say(f"{gate_texts.failed(warehouse, 'raw', result)}\nNothing was rebuilt: gate raw failed.")

@@ -20,7 +20,7 @@ Growth = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def growth(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Growth:
-    """Run a command; returns exit code and standard error."""
+    """Run a command; returns exit code and standard error. Nothing goes to standard output, which is for results."""
     for name, value in pipeline.warehouse.environment().items():
         monkeypatch.setenv(name, value)
 
@@ -29,7 +29,9 @@ def growth(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        return int(ended.value.code or 0), capfd.readouterr().err
+        output, errors = capfd.readouterr()
+        assert output == ""
+        return int(ended.value.code or 0), errors
 
     return call
 
@@ -65,6 +67,7 @@ def test_publish_passes_the_gates_first_and_rollback_takes_it_back(pipeline: Pip
     assert code == 0, text
     assert "The marts are those of publication 1 again." in text
     assert mart.query(SUM) == [(1,)]
+    assert growth("rebuild-history")[0] == 0
     assert mart.query("select split_part(run_id, ' ', 1) from mart.publications order by publication_id") == [
         ("test",),
         ("publish",),
