@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import psycopg
 from golden import subscription_oracle as oracle
 from golden.engagement_oracle import rounded
 from support.pipeline import Pipeline
@@ -41,6 +42,14 @@ TABLES = {
     " from dwh.fct_subscription_months",
     "user_months": "dwh.fct_user_monthly_metrics",
     **{name: f"mart.{name}" for name in ("monthly_revenue", "mrr_movements", "revenue_retention")},
+}
+# what shows a history → the snapshot that keeps it, a column that is text
+HISTORIES = {
+    "dwh.dim_subscribers": ("dwh.snap_subscribers", "country"),
+    **{
+        f"dwh.dim_subscriptions_by_{strategy}": (f"dwh.snap_subscriptions_by_{strategy}", "user_id")
+        for strategy in ("check", "timestamp")
+    },
 }
 VERSIONS = (
     "select subscription_id, user_id, start_date, end_date, monthly_price, valid_from, valid_to, is_current"
@@ -153,6 +162,22 @@ def flat(row: Any) -> tuple[Any, ...]:
     return row if isinstance(row, tuple) else astuple(row)
 
 
+def spoil_history(pipeline: Pipeline) -> None:
+    """Change a version, lose another and close a third in every table that has history."""
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        for history, column in HISTORIES.values():
+            conn.execute(
+                f"""
+                with numbered as (select ctid as place, row_number() over (order by dbt_scd_id) from {history}),
+                lost as (delete from {history} where ctid = (select place from numbered where row_number = 1))
+                update {history} set
+                    {column} = case row_number when 2 then 'spoilt' else {column} end,
+                    valid_to = case row_number when 3 then valid_from else valid_to end
+                from numbered where {history}.ctid = place and row_number in (2, 3)
+                """.encode()
+            )
+
+
 def contents(pipeline: Pipeline) -> dict[str, list[str]]:
     """All columns, to be compared byte for byte."""
     tables = [query.rsplit(" ", 1)[-1] for query in TABLES.values()]
@@ -229,6 +254,9 @@ def test_revenue_mrr_and_history_are_right_however_the_files_come(pipeline: Pipe
     assert len(third.monthly_revenue) > 20
 
     as_daily_runs_left_it = contents(pipeline)
+    spoil_history(pipeline)
+    spoilt = contents(pipeline)
+    assert all(spoilt[table] != as_daily_runs_left_it[table] for table in HISTORIES), "nothing else to be mended"
     assert dbt.rebuild_history(pipeline.warehouse).succeeded
     assert contents(pipeline) == as_daily_runs_left_it
     # the whole project, of which nothing else has data
