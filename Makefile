@@ -40,7 +40,7 @@ down: ## Stop the stack of Docker and the embedded servers; data stay
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
 
 # In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
-test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration and golden tests in two processes, then (with Docker) compose tests
+test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration and golden tests and (with Docker) compose tests, in two processes
 	.venv/bin/pytest tests/unit
 	.venv/bin/pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
 	.venv/bin/pytest -m alone $(SIDE_BY_SIDE)

@@ -22,7 +22,7 @@ from growth.settings import Warehouse
 OPERATIONS_SECONDS = 15
 KEPT_RESULTS = 2000
 WAIT_SECONDS = 10
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that spreadsheets compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # how a text begins that spreadsheets compute
 SETTINGS = "-c timezone=UTC -c datestyle=ISO,YMD -c default_transaction_read_only=on -c statement_timeout=60s"
 
 PUBLICATION = """

@@ -7,7 +7,8 @@ import http.server
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +18,7 @@ from growth.console import connect, prepared, say
 from growth.settings import PROJECT_ROOT, Warehouse, reports_folder
 
 ADDRESS = "127.0.0.1"
+EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
 address_option = click.option(
     "--address", default=ADDRESS, show_default=True, help="Where to listen; any other one needs a login before it."
 )
@@ -28,7 +30,7 @@ address_option = click.option(
 def dashboard(port: int, address: str) -> None:
     """Serve the dashboard over the published marts until it is interrupted."""
     warehouse = Warehouse.from_environment() or prepared()
-    say(f"The dashboard listens on http://{address}:{port} (Ctrl-C ends it).")
+    say(f"The dashboard listens on {_shown(address, port)} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
     options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ)]
@@ -44,22 +46,42 @@ def portal(port: int, address: str) -> None:
     from growth import reports
 
     reports.write_index(connect())
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(reports_folder()))
+    names = known_names(address, os.environ)
+    handler = functools.partial(_ReportsHandler, names=names, directory=str(reports_folder()))
     with http.server.ThreadingHTTPServer((address, port), handler) as server:
-        say(f"The reports are on http://{address}:{server.server_port} (Ctrl-C ends it).")
+        say(f"The reports are on {_shown(address, server.server_port)} (Ctrl-C ends it).")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             say("Stopped.")
 
 
+class _ReportsHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves the folder of reports under known names only."""
+
+    def __init__(self, *arguments: Any, names: Sequence[str], **options: Any) -> None:
+        self._names = names
+        super().__init__(*arguments, **options)
+
+    def send_head(self) -> Any:
+        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in self._names:
+            self.send_error(http.HTTPStatus.FORBIDDEN, "This is served under other names")
+            return None
+        return super().send_head()
+
+
+def _shown(address: str, port: int) -> str:
+    """The address to open: any address of this machine is one that listens on all."""
+    return f"http://{ADDRESS if address in EVERYWHERE else address}:{port}"
+
+
 def known_names(address: str, environment: Mapping[str, str]) -> list[str]:
-    """The names under which people reach the dashboard: this machine's, and those that the variables say.
+    """The names under which people reach dashboard and portal: this machine's, and those that the variables say.
 
     A page of a stranger, whose own name the stranger has lead to this machine, reads nothing from it.
     """
     names = {ADDRESS, "::1", "localhost", socket.gethostname(), environment.get("SHARED_NAME")}
-    names |= {address, urlsplit(environment.get("GROWTH_DASHBOARD_URL", "")).hostname} - {"0.0.0.0", "::"}  # noqa: S104
+    names |= {address, urlsplit(environment.get("GROWTH_DASHBOARD_URL", "")).hostname} - EVERYWHERE
     return sorted(name for name in names if name)
 
 

@@ -363,5 +363,5 @@ def test_passwords_and_another_user_set_later_are_taken_before_the_stack_is_publ
 
 
 def test_what_is_kept_of_runs_names_nobody(stack: Stack, first_run: str) -> None:
-    """Of all runs of this stack, that of a scheduler that was killed included."""
+    """Of what the backup brought back, Airflow's database of all runs, and of the runs since."""
     assert what_names_people(stack) == ["/var/lib/growth-reports/data-card.html"], "the first lines of the sample"
