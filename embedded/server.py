@@ -383,8 +383,8 @@ class EmbeddedPostgres:
                     there = {name for (name,) in conn.execute("select rolname from pg_roles")}
                     for role in there.intersection(ROLES):
                         statement = sql.SQL("alter role {} password {}")
-                        password = hashed(conn, role, warehouse.passwords[role])
-                        conn.execute(statement.format(sql.Identifier(role), password))
+                        secret = hashed(conn, role, warehouse.passwords[role])
+                        conn.execute(statement.format(sql.Identifier(role), secret))
         except (psycopg.Error, KeyError) as error:
             raise EmbeddedError(f"cannot prepare the databases of the embedded Postgres: {error}") from error
 

@@ -27,7 +27,7 @@ def test_portal_lists_what_there_is_and_serves_it(
         for path in ("/", "/dbt-docs/", "/data-card.html"):
             with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
                 pages[path] = answer.read().decode()
-        strange = urllib.request.Request(address, headers={"Host": "stranger.example"})  # noqa: S310
+        strange = urllib.request.Request(address, headers={"Host": "stranger.example"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(strange, timeout=10)
     assert re.findall(r'href="([^"]*)"', pages["/"]) == ["http://127.0.0.1:8501", "dbt-docs/", "data-card.html"]
