@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,8 @@ class EmbeddedPostgres:
         """
         make_folder(self.home)
         for name in ("logs", "dbt"):  # what they say of records and people is for nobody else
-            make_folder(self.home / name, 0o700)
+            with suppress(PermissionError):  # somebody else's, who made it
+                make_folder(self.home / name).chmod(0o700)
         with self._lock():
             found = self._postmaster()
             try:
@@ -167,9 +168,10 @@ class EmbeddedPostgres:
             self._recover()
             self._launch(self._initialised())
         self._wait_ready()
+        is_new = not self._secrets().keys() >= set(OWN)  # to the server; older releases left roles their names
         warehouse = Warehouse.at(ADDRESS, self._running_port(), self._own_passwords())
         wanted = warehouse if here else None
-        if launch or not self._accepts(wanted):
+        if launch or is_new or not self._accepts(wanted):
             self._make_databases(wanted)
         return warehouse
 

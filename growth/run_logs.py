@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 
 from growth.settings import growth_home
 
@@ -24,7 +25,7 @@ def delete_old() -> list[str]:
     deleted = []
     for path in sorted([*folder.glob("run-*.log"), *folder.glob("airflow/dag_id=*/run_id=*")]):
         # A task that was cleared writes below the folder of its run, whose own time stays.
-        if max(each.stat().st_mtime for each in (path, *path.rglob("*"))) >= over:
+        if max(map(_written, (path, *path.rglob("*")))) >= over:
             continue
         if path.is_dir():
             shutil.rmtree(path)
@@ -32,3 +33,10 @@ def delete_old() -> list[str]:
             path.unlink()
         deleted.append(path.relative_to(folder).as_posix())
     return deleted
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:  # somebody else has deleted it
+        return 0

@@ -45,6 +45,7 @@ LARGE_FILE_BYTES = 32 << 20
 ANALYZE_ROWS = 1_000
 PROGRESS_SECONDS = 0.5
 _MORE_ROOM = 4  # times as much for suspects, where so many of them may be good
+_SPARE_BYTES = 64 << 20  # of the disk, for others
 
 logger = logging.getLogger(__name__)
 
@@ -221,8 +222,7 @@ def _load_or_refuse(conn: psycopg.Connection, job: _Job, delivery: Delivery) -> 
                     result = _load(conn, attempt)
                 except SpoolFull:
                     _check_so_far(conn, attempt, spool)
-                    room *= _MORE_ROOM
-                    _check_room(room)
+                    room = _more_room(room)
                     continue
             except (NeedsCare, FileRefused, psycopg.Error) as error:
                 if isinstance(error, psycopg.Error) and not is_about_content(error):
@@ -268,18 +268,21 @@ def _check_so_far(conn: psycopg.Connection, attempt: _Attempt, suspects: Spool) 
             raise FileRefused("\n".join([first, *reasons])) from None
 
 
-def _check_room(needed_bytes: int) -> None:
-    """Check that the disk has room for the records of a file that are judged one by one.
+def _more_room(room: int) -> int:
+    """Bytes for the records of a file that are judged one by one, where so many are not enough: what the disk gives.
 
     Raises:
-        FileRefused: it has not; the next load tries again.
+        FileRefused: it gives no more; the next load tries again.
     """
     folder = tempfile.gettempdir()
-    if (free_bytes := shutil.disk_usage(folder).free) < needed_bytes:
+    free_bytes = shutil.disk_usage(folder).free
+    more = min(_MORE_ROOM * room, room + free_bytes - _SPARE_BYTES)  # what has been taken is given back before
+    if more <= room:
         raise FileRefused(
-            f"its records that must be judged one by one may need {needed_bytes >> 20:,} MiB in {folder}, where"
+            f"its records that must be judged one by one need more than {room >> 20:,} MiB in {folder}, where"
             f" {free_bytes >> 20:,} MiB are free: make room, set TMPDIR to another folder, or land it in parts"
         )
+    return more
 
 
 def _reason(error: Exception) -> str:

@@ -82,6 +82,7 @@ def test_start_stop_start_keeps_data_and_port(make_server: MakeServer) -> None:
     assert embedded.start().port == port, "a second start finds the running server"
     embedded.stop()
     assert not embedded.is_running()
+    (embedded.home / "logs").chmod(0o755)  # as an older release made it
     assert ask(embedded, "select value from public.kept") == 7
     assert embedded.status().port == port
     assert {stat.S_IMODE((embedded.home / name).stat().st_mode) for name in ("logs", "dbt")} == {0o700}
@@ -202,13 +203,13 @@ def test_other_users_of_the_machine_log_in_as_analyst_only(make_server: MakeServ
             create = "create role {} login password {}"
             conn.execute(sql.SQL(create).format(sql.Identifier(role), sql.Literal(role)))
         conn.execute("alter role growth password 'growth'")
-        conn.execute("create table kept as select 6 as value")
+        conn.execute("create table public.kept as select 6 as value")
     file = server_folder(embedded.home) / "secrets.json"
     write_json(file, {name: value for name, value in read_json(file).items() if name not in OWN})
     if not runs:
         embedded.stop()
     warehouse = embedded.start()
-    assert ask(embedded, "select value from kept") == 6
+    assert ask(embedded, "select value from public.kept") == 6
     known = {"growth", *ROLES}
     for role in known:
         psycopg.connect(warehouse.conninfo(role)).close()
@@ -263,7 +264,7 @@ def test_new_home_in_place_of_a_deleted_one_starts_empty(make_server: MakeServer
     write(embedded, 7)
     predecessor = psutil.Process(pid_of(embedded))
     shutil.rmtree(embedded.home)
-    assert ask(embedded, "select to_regclass('kept')") is None
+    assert ask(embedded, "select to_regclass('public.kept')") is None
     assert not alive(predecessor)
     embedded.purge()  # while its home is there: the folder goes before the servers of the test
 

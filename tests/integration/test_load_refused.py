@@ -148,15 +148,26 @@ def test_file_of_odd_but_good_records_gets_more_room(bench, monkeypatch, large_f
 
 def test_records_to_judge_alone_that_the_disk_has_no_room_for_refuse_the_file(bench, monkeypatch):
     monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16)
-    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 17))
+    spare = ingest.load._SPARE_BYTES
+    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=spare - 1))
     odd = GOOD.decode().strip().replace("2024-01-01", "1 Jan 2024")
     bench.land("sessions/a.csv", "x" + odd, *[odd] * 1000)
     bench.land("sessions/b.csv", odd)
     refused, loaded = bench.load()
     assert (refused.status, loaded.status) == ("refused", "loaded")
     assert re.match(
-        "its records that must be judged one by one may need 0 MiB in .*: make room, set TMPDIR", refused.error
+        "its records that must be judged one by one need more than 0 MiB in .*: make room, set TMPDIR", refused.error
     )
+
+
+def test_records_to_judge_alone_take_what_the_disk_gives_where_that_is_enough(bench, monkeypatch):
+    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16)
+    odd = GOOD.decode().strip().replace("2024-01-01", "1 Jan 2024")
+    bench.land("sessions/a.csv", "x" + odd, *[odd] * 1000)
+    free = ingest.load._SPARE_BYTES + (1 << 16)  # twice the room in all, where four times as much is asked for
+    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    (result,) = bench.load()
+    assert (result.status, result.error) == ("loaded", None)
 
 
 def test_refusal_names_ten_reasons_and_counts_the_rest(bench):
