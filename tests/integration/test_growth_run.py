@@ -116,7 +116,7 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
 
 def test_a_mart_that_was_added_as_documented_is_built_tested_and_published(growth: Growth) -> None:
     [build, _, query] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
-    assert "PASS=7" in growth(*build).stdout, "model, two of the key, identity, unit test, two hooks"
+    assert "PASS=8" in growth(*build).stdout, "model, two of the key, identity, unit test, three hooks"
     assert growth(*query, "--format", "csv").stdout == (  # published by the runs before
         "iso_weekday,day_count,active_user_count_average,event_count_average\n"
     )
