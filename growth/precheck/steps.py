@@ -226,7 +226,6 @@ class _Beside:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/none.db",  # is not asked
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         words = [sys.executable, "-P", "-m", "growth.precheck.dag_imports", str(folder)]
         output, error, _ = self._run(words, {**kept, **settings})
@@ -258,7 +257,8 @@ class _Beside:
         if self._ended:
             raise NotRun("interrupted")
         with subprocess.Popen(
-            words, cwd=PROJECT_ROOT, env=environment, text=True,
+            words, cwd=PROJECT_ROOT, text=True,
+            env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},  # a check leaves nothing in the checkout
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             self._processes.append(process)
