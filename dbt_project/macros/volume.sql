@@ -47,7 +47,10 @@ where
     (
         (
             row_count < {{ min_rate }} * expected_count
-            and expected_count - row_count > {{ var('volume_chance') }} * sqrt(expected_count)
+            and (
+                expected_count >= {{ var('volume_min_rows') }}
+                or expected_count - row_count > {{ var('volume_chance') }} * sqrt(expected_count)
+            )
         )
         or (row_count > {{ max_rate }} * expected_count and expected_count >= {{ var('volume_min_rows') }})
     )

@@ -162,3 +162,12 @@ def test_half_of_a_few_rows_is_stopped_where_chance_does_not_explain_it(
         conn.execute("create table dwh._consumed_loads as select 'fct_sessions' as model, load_id from raw._loads")
     land(pipeline, "new.csv", {HISTORY: count, HISTORY + 1: per_day})
     assert failures(pipeline) == stopped
+
+
+def test_from_a_hundred_rows_a_day_every_day_below_the_usual_is_told(pipeline: Pipeline) -> None:
+    land(pipeline, "history.csv", dict.fromkeys(range(HISTORY), 100))
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute("create table dwh._consumed_loads as select 'fct_sessions' as model, load_id from raw._loads")
+    land(pipeline, "new.csv", {HISTORY: 72, HISTORY + 1: 100})
+    result = dbt.check_layer("raw", pipeline.warehouse)
+    assert {(failure.name, failure.status) for failure in result.failures} == {("volume_is_usual_sessions", "warn")}
