@@ -221,6 +221,18 @@ def test_other_users_of_the_machine_log_in_as_analyst_only(make_server: MakeServ
     assert embedded.start() == warehouse, "and they stay as they are"
 
 
+def test_a_running_server_of_before_lets_its_roles_in_where_the_owner_keeps_a_password(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE_PASSWORD", "chosen")
+    embedded = make_server()
+    with psycopg.connect(embedded.start().conninfo()) as conn:
+        conn.execute("create role ingest login password 'ingest'")
+    file = server_folder(embedded.home) / "secrets.json"
+    write_json(file, {name: value for name, value in read_json(file).items() if name not in OWN})
+    psycopg.connect(embedded.start().conninfo("ingest")).close()
+
+
 def test_error_carries_the_end_of_the_log(make_server: MakeServer) -> None:
     embedded = make_server()
     embedded.start()

@@ -37,3 +37,14 @@ def test_only_logs_of_runs_that_are_long_over_are_deleted(tmp_path: Path, monkey
     }
     assert not (logs / old[0]).exists()
     assert delete_old() == []
+
+
+def test_a_link_to_nothing_keeps_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path))
+    folder = tmp_path / "logs" / "airflow" / "dag_id=growth_daily" / "run_id=old"
+    folder.mkdir(parents=True)
+    (folder / "latest").symlink_to("gone")
+    then = time.time() - 24 * 3600 * (KEPT_DAYS + 1)
+    os.utime(folder / "latest", (then, then), follow_symlinks=False)
+    os.utime(folder, (then, then))
+    assert delete_old() == ["airflow/dag_id=growth_daily/run_id=old"]
