@@ -65,7 +65,7 @@ class _ReportsHandler(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in self._names:
-            self.send_error(http.HTTPStatus.FORBIDDEN, "This is served under other names")
+            self.send_error(http.HTTPStatus.FORBIDDEN, "Unknown name: set SHARED_NAME to it")
             return None
         return super().send_head()
 
