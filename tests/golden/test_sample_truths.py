@@ -171,15 +171,24 @@ def assert_churn_risk_foresees(pipeline: Pipeline) -> None:
 
     columns = "user_id, product, recency_days, frequency_28d, event_count_7d, event_count_28d, event_count_ratio,"
     columns += "tenure_days, active_day_count, product_count, missed_day_count, churn_risk_score, churn_risk_band"
-    as_of_now = f"""
+    scores = f"""
         select {columns} from ({dbt.compiled(pipeline.warehouse, "churn_backtest")}) as risks
         inner join dwh.int_engagement__user_keys using (user_key) order by user_id, product
     """
-    set_day = "select set_config('growth.as_of', max(as_of_date)::text, false) from mart.churn_risk"
+    set_day = "select set_config('growth.as_of', %s, false)"
     with psycopg.connect(pipeline.warehouse.conninfo("analyst")) as conn:
-        conn.execute(set_day)
-        again = conn.execute(as_of_now.encode()).fetchall()
+        conn.execute(set_day, ["2024-02-29"])
+        again = conn.execute(scores.encode()).fetchall()
     assert again == pipeline.query(f"select {columns} from mart.churn_risk order by user_id, product")
+
+    # as of a day in the past nothing is known of the days after it
+    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
+        conn.execute(set_day, [str(found.as_of)])
+        with_later_days = conn.execute(scores.encode()).fetchall()
+        forgotten = conn.execute("delete from dwh.fct_user_activity_daily where activity_date > %s", [found.as_of])
+        assert forgotten.rowcount > 0
+        assert conn.execute(scores.encode()).fetchall() == with_later_days != []
+        conn.rollback()
 
 
 def assert_notebooks_run(pipeline: Pipeline) -> None:

@@ -22,7 +22,7 @@ MANY = [f"{user},2024-01-01 00:00:00,true,PAID SEARCH" for user in range(60_000)
 
 @pytest.fixture(autouse=True)
 def report_every_block(monkeypatch):
-    monkeypatch.setattr("ingest.load.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("ingest.load_file.PROGRESS_SECONDS", 0)
 
 
 def assert_untouched(bench):

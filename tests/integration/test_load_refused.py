@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import ingest.load
+import ingest.load_file
 import ingest.reading
 from growth.load import load
 from ingest.ddl import ensure_raw
@@ -114,7 +114,7 @@ def packed(*parts):
 
 @SIZES
 def test_archive_of_bad_records_is_refused_before_it_fills_the_disk(bench, monkeypatch, large_file_bytes):
-    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 20, raising=False)
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 20, raising=False)
     (bench.landing / "sessions").mkdir()
     bomb = packed((GOOD, 5000), (b"x" + GOOD, 60_000))
     assert len(bomb) < 10_000
@@ -134,7 +134,7 @@ def test_archive_of_bad_records_is_refused_before_it_fills_the_disk(bench, monke
 @SIZES
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 def test_file_of_odd_but_good_records_gets_more_room(bench, monkeypatch, large_file_bytes, name):
-    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16, raising=False)
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 16, raising=False)
     monkeypatch.setattr(ingest.reading, "BLOCK_BYTES", 1 << 12)
     (bench.landing / "sessions").mkdir()
     odd = GOOD.replace(b"2024-01-01", b"1 Jan 2024")
@@ -147,9 +147,9 @@ def test_file_of_odd_but_good_records_gets_more_room(bench, monkeypatch, large_f
 
 
 def test_records_to_judge_alone_that_the_disk_has_no_room_for_refuse_the_file(bench, monkeypatch):
-    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16)
-    spare = ingest.load._SPARE_BYTES
-    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=spare - 1))
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 16)
+    spare = ingest.load_file._SPARE_BYTES
+    monkeypatch.setattr(ingest.load_file.shutil, "disk_usage", lambda _: SimpleNamespace(free=spare - 1))
     odd = GOOD.decode().strip().replace("2024-01-01", "1 Jan 2024")
     bench.land("sessions/a.csv", "x" + odd, *[odd] * 1000)
     bench.land("sessions/b.csv", odd)
@@ -161,11 +161,11 @@ def test_records_to_judge_alone_that_the_disk_has_no_room_for_refuse_the_file(be
 
 
 def test_records_to_judge_alone_take_what_the_disk_gives_where_that_is_enough(bench, monkeypatch):
-    monkeypatch.setattr(ingest.load, "SPOOL_BYTES", 1 << 16)
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 16)
     odd = GOOD.decode().strip().replace("2024-01-01", "1 Jan 2024")
     bench.land("sessions/a.csv", "x" + odd, *[odd] * 1000)
-    free = ingest.load._SPARE_BYTES + (1 << 16)  # twice the room in all, where four times as much is asked for
-    monkeypatch.setattr(ingest.load.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    free = ingest.load_file._SPARE_BYTES + (1 << 16)  # twice the room in all, where four times as much is asked for
+    monkeypatch.setattr(ingest.load_file.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     (result,) = bench.load()
     assert (result.status, result.error) == ("loaded", None)
 

@@ -319,7 +319,7 @@ def test_content_that_comes_while_a_file_is_loaded_is_not_archived_unread(ward, 
     """The sender replaces the file after the last check before the commit."""
     ward.bench.change_contract(after_load="archive")
     path = ward.bench.land("sessions/a.csv", "7,2024-01-01,true,DIRECT")
-    load = sys.modules["ingest.load"]._load
+    load = sys.modules["ingest.load_file"]._load
 
     def load_then_land(*arguments):
         result = load(*arguments)
@@ -327,7 +327,7 @@ def test_content_that_comes_while_a_file_is_loaded_is_not_archived_unread(ward, 
             ward.bench.land("sessions/a.csv", "8,2024-01-02,true,DIRECT")
         return result
 
-    monkeypatch.setattr("ingest.load._load", load_then_land)
+    monkeypatch.setattr("ingest.load_file._load", load_then_land)
     assert [result.status for result in ward.bench.load()] == ["loaded"]
     assert path.exists()
     assert [result.status for result in ward.bench.load()] == ["loaded"]
