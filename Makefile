@@ -7,9 +7,15 @@ GROWTH := .venv/bin/growth
 LANDING := $${GROWTH_LANDING:-landing}
 UV_VERSION := 0.13.9
 SIDE_BY_SIDE := tests/golden tests/dags tests/integration
-# a package mirror that pip is set to is good for uv too
-ifdef PIP_INDEX_URL
-export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+# a package mirror that pip is set to, by a variable or in its configuration, is good for uv too
+PIP_INDEX = $${PIP_INDEX_URL:-$$(.venv/bin/pip config get global.index-url 2>/dev/null)}
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(PIP_INDEX)}" .venv/bin/uv
+INSTALL = $(UV) pip install --quiet --python .venv/bin/python
+# an environment that was moved with the checkout, or whose Python is gone, is made anew
+ifneq ($(wildcard .venv/bin/pip),)
+ifneq ($(shell .venv/bin/pip --version >/dev/null 2>&1 && echo usable),usable)
+.PHONY: .venv/bin/uv .venv/installed .venv/installed-dev .venv/installed-analysis
+endif
 endif
 
 help: ## List the targets
@@ -36,7 +42,7 @@ up: ## With Docker: start the stack and wait until every service is healthy
 	echo "Passwords as in .env, by default airflow and analyst."
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
-	@if [ -x $(GROWTH) ]; then $(GROWTH) down; fi
+	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down; fi
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
 
 # In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
@@ -92,30 +98,30 @@ deps: .venv/installed ## Get the dbt packages of Elementary's report from dbt's 
 	$(GROWTH) deps
 
 lock: .venv/installed-dev ## Write the requirements*.lock files anew from pyproject.toml
-	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet pyproject.toml -o requirements.lock
-	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra dev -c requirements.lock \
+	$(UV) pip compile --universal --generate-hashes --no-header --quiet pyproject.toml -o requirements.lock
+	$(UV) pip compile --universal --generate-hashes --no-header --quiet --extra dev -c requirements.lock \
 	  pyproject.toml -o requirements-dev.lock
-	.venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet --extra analysis -c requirements.lock \
+	$(UV) pip compile --universal --generate-hashes --no-header --quiet --extra analysis -c requirements.lock \
 	  -c requirements-dev.lock pyproject.toml -o requirements-analysis.lock
 
 clean: ## Stop everything and remove .venv, .growth with all data, and caches; landing stays
-	@if [ -x $(GROWTH) ]; then $(GROWTH) down --purge; fi
+	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down --purge; fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory .venv/bin/uv
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps -e .
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # What `growth notebook` and the pictures and the reference of `growth backtest` need.
 .venv/installed-analysis: requirements-analysis.lock .venv/installed
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-analysis.lock
+	$(INSTALL) --require-hashes -r requirements-analysis.lock
 	@touch $@
 
 notebook: .venv/installed-analysis ## Open the notebooks that explore the marts in JupyterLab
@@ -125,7 +131,7 @@ notebook: .venv/installed-analysis ## Open the notebooks that explore the marts 
 .venv/bench/installed: bench/requirements.txt | .venv/installed
 	@$(MAKE) --no-print-directory .venv/bin/uv
 	@.venv/bin/uv venv --quiet --allow-existing --python .venv/bin/python .venv/bench \
-	  && .venv/bin/uv pip install --quiet --python .venv/bench/bin/python --require-hashes -r bench/requirements.txt \
+	  && $(UV) pip install --quiet --python .venv/bench/bin/python --require-hashes -r bench/requirements.txt \
 	  && touch $@ || echo "bench/requirements.txt was not installed: what it compares with is not available" >&2
 
 # The first Python that fits; the check needs what venv needs (on Debian the package python3-venv).
@@ -133,6 +139,7 @@ notebook: .venv/installed-analysis ## Open the notebooks that explore the marts 
 	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then \
 	    echo "Making .venv with $$($$python --version)"; \
-	    $$python -m venv .venv && exec .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	    $$python -m venv --clear .venv && exec .venv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	  fi; \
-	done; echo "Python 3.11, 3.12 or 3.13 with venv is needed (Debian, Ubuntu: apt install python3-venv; or PYTHON=/path/to/python make ...)" >&2; exit 1
+	done; echo "Python 3.11, 3.12 or 3.13 with venv is needed, and no newer one is good. Debian, Ubuntu: apt install python3-venv;" \
+	  "Fedora: dnf install python3.13; Homebrew: brew install python@3.13; or PYTHON=/path/to/python make ..." >&2; exit 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -102,12 +104,41 @@ def test_dwh_and_mart_models_enforce_their_contracts_and_state_their_grain(layer
         assert re.search(r"^-- Grain: one row per ", path.read_text(), re.MULTILINE), path.name
 
 
+def test_what_containers_ask_of_each_other_goes_through_no_proxy() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    asked = {"airflow-apiserver", "airflow-db", "redis", "warehouse", "127.0.0.1", "localhost"}
+    for name, service in services.items():
+        environment = service.get("environment") or {}
+        if service["image"].startswith("${GROWTH_IMAGE") and "network_mode" not in service:
+            assert {*environment["NO_PROXY"].split("${")[0].split(",")} == asked, name
+            assert environment["no_proxy"] == environment["NO_PROXY"], name
+        elif "wget" in str(service.get("healthcheck")):
+            assert environment.items() >= dict.fromkeys(["HTTP_PROXY", "http_proxy"], "").items(), name
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_an_environment_that_does_not_run_any_more_is_made_anew(tmp_path: Path, runs: bool) -> None:
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "uv").touch()
+    (binaries / "pip").write_text(f"#!/bin/sh\nexit {int(not runs)}\n")
+    (binaries / "pip").chmod(0o755)
+    (tmp_path / ".venv" / "installed").touch()
+    planned = subprocess.run(
+        ["make", "-n", ".venv/installed"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert ("venv --clear .venv" in planned) is not runs
+    assert ("pip install" in planned) is not runs
+
+
 def test_the_containers_have_no_more_rights_than_they_need() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     mine = {name: each for name, each in services.items() if each["image"] != "postgres:17"}
     assert len(mine) > 10
     for name, service in mine.items():
         assert service["cap_drop"] == ["ALL"], name
-        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["security_opt"] == ["no-new-privileges:true", "label=disable"], name
         assert ("cap_add" in service) == (service.get("user") == "0:0"), name
         assert "pids_limit" in service or not service["image"].startswith("${GROWTH_IMAGE"), name
