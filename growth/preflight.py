@@ -10,7 +10,8 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ WORKERS_ONLY = ("REDIS_PASSWORD",)
 OPENED_BY = {"GRAFANA_PASSWORD": "GRAFANA_ADDRESS"}  # all others: BIND_ADDRESS
 LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
 MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")  # beside docker, of which the image has a copy
+SOURCES = ("*.py", "*.sql", "*.yml", "*.csv")  # what is read of the first three
 
 
 def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
@@ -98,15 +100,25 @@ def _executor(environment: Mapping[str, str]) -> str:
 
 
 def unreadable(folders: Iterable[Path], user_id: int) -> list[Path]:
-    """Mounted folders that the stack's user may not read."""
-    return [folder for folder in folders if folder.exists() and not _may_read(folder, user_id)]
+    """Mounted folders that the stack's user may not read, or not every source below; in landing, files are data."""
+    return [
+        folder for folder in folders if folder.exists() and not all(map(partial(_may_read, user_id), _below(folder)))
+    ]
 
 
-def _may_read(folder: Path, user_id: int) -> bool:
-    found = folder.stat()
-    owner = stat.S_IRUSR | stat.S_IXUSR
-    group = stat.S_IRGRP | stat.S_IXGRP
-    others = stat.S_IROTH | stat.S_IXOTH
+def _below(folder: Path) -> Iterator[Path]:
+    yield folder
+    if folder.name != "landing":
+        for pattern in SOURCES:
+            for path in folder.rglob(pattern):
+                yield from (path.parent, path)
+
+
+def _may_read(user_id: int, path: Path) -> bool:
+    found = path.stat()
+    owner, group, others = stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH
+    if path.is_dir():
+        owner, group, others = owner | stat.S_IXUSR, group | stat.S_IXGRP, others | stat.S_IXOTH
     wanted = owner if found.st_uid == user_id else group if found.st_gid == 0 else others
     return found.st_mode & wanted == wanted
 
@@ -144,7 +156,7 @@ def main() -> int:
         names = " ".join(str(folder.relative_to(PROJECT_ROOT)) for folder in closed)
         faults.append(
             f"The user of the containers ({user_id}) may not read: {names}. Either `chmod -R a+rX docker {names}`, "
-            "or run them as yourself: `echo AIRFLOW_UID=$(id -u) >> .env`."
+            "or run them as yourself: `echo AIRFLOW_UID=$(id -u) >> .env` (rootless Docker, podman: AIRFLOW_UID=0)."
         )
     for fault in faults:
         print(f"preflight: {fault}", file=sys.stderr)

@@ -71,6 +71,17 @@ def test_folders_closed_to_the_stacks_user_are_found(
     assert closed == ([] if readable else [folder])
 
 
+@pytest.mark.parametrize("name", ["models/a.sql", "models"])
+def test_sources_closed_to_the_stacks_user_are_found(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "dbt_project"
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "a.sql").touch(0o644)
+    (folder / ".user.yml.lock").touch(0o600)  # read by nobody else
+    assert preflight.unreadable([folder], 50000) == []
+    (folder / name).chmod(0o700 if name == "models" else 0o600)
+    assert preflight.unreadable([folder], 50000) == [folder]
+
+
 def test_it_says_what_is_wrong_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
