@@ -57,7 +57,7 @@ def airflow_environment(home: Path, warehouse: Warehouse, project: Path, port: i
     connection = {"conn_type": "postgres", "host": warehouse.host, "port": warehouse.port, "schema": warehouse.database}
     transform = {"login": "transform", "password": warehouse.passwords["transform"]}
     environment = {
-        **{name: value for name, value in os.environ.items() if name != MARK},
+        **{name: value for name, value in os.environ.items() if name != MARK and not _is_socks(name, value)},
         **warehouse.environment(),
         "GROWTH_HOME": str(home),
         "GROWTH_LANDING": str(landing_folder()),
@@ -95,6 +95,11 @@ def airflow_environment(home: Path, warehouse: Warehouse, project: Path, port: i
     if sys.platform == "darwin":
         environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     return environment
+
+
+def _is_socks(name: str, value: str) -> bool:
+    """Whether a variable sets a proxy that Airflow's client cannot even begin with, also for calls to this machine."""
+    return name.lower().endswith("_proxy") and value.lower().startswith("socks")
 
 
 def command(*commands: list[str]) -> list[str]:
