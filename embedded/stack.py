@@ -22,7 +22,7 @@ from embedded.metadata import ADDRESS, LOGIN, MARK, airflow_environment, fail_ab
 from embedded.place import home_key
 from embedded.processes import alive, living, stop_all, with_environment
 from embedded.server import EmbeddedPostgres, is_free
-from growth.settings import PROJECT_ROOT, Warehouse
+from growth.settings import DASHBOARD_PORT, PORTAL_PORT, PROJECT_ROOT, Warehouse
 
 PORTS_TRIED = 100
 HEALTHY_SECONDS = 240.0
@@ -136,7 +136,10 @@ class AirflowStack:
 
     def _start(self) -> None:
         wanted = web_port()
-        port = next((port for port in range(wanted, wanted + PORTS_TRIED) if is_free(port)), None)
+        ports = [
+            port for port in range(wanted, wanted + PORTS_TRIED) if port not in {DASHBOARD_PORT, PORTAL_PORT} - {wanted}
+        ]
+        port = next(filter(is_free, ports), None)
         if port is None:
             raise EmbeddedError(f"no free port from {wanted} to {wanted + PORTS_TRIED - 1} on {ADDRESS}")
         if port != wanted:

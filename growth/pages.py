@@ -15,7 +15,7 @@ import click
 
 from growth import secret_files
 from growth.console import connect, prepared, say
-from growth.settings import PROJECT_ROOT, Warehouse, reports_folder
+from growth.settings import DASHBOARD_PORT, PORTAL_PORT, PROJECT_ROOT, Warehouse, reports_folder
 
 ADDRESS = "127.0.0.1"
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
@@ -25,10 +25,11 @@ address_option = click.option(
 
 
 @click.command()
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=DASHBOARD_PORT, show_default=True, type=click.IntRange(1, 65535))
 @address_option
 def dashboard(port: int, address: str) -> None:
     """Serve the dashboard over the published marts until it is interrupted."""
+    _check_free(address, port)
     warehouse = Warehouse.from_environment() or prepared()
     say(f"The dashboard listens on {_shown(address, port)} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
@@ -39,12 +40,13 @@ def dashboard(port: int, address: str) -> None:
 
 
 @click.command()
-@click.option("--port", default=8081, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=PORTAL_PORT, show_default=True, type=click.IntRange(1, 65535))
 @address_option
 def portal(port: int, address: str) -> None:
     """Serve the reports until it is interrupted: an index, the dbt docs, Elementary's report, the data card."""
     from growth import reports
 
+    _check_free(address, port)
     reports.write_index(connect())
     names = known_names(address, os.environ)
     handler = functools.partial(_ReportsHandler, names=names, directory=str(reports_folder()))
@@ -54,6 +56,15 @@ def portal(port: int, address: str) -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             say("Stopped.")
+
+
+def _check_free(address: str, port: int) -> None:
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {address}, port {port} ({error.strerror}): --port chooses another one"
+        ) from error
 
 
 class _ReportsHandler(http.server.SimpleHTTPRequestHandler):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT") or Path(__file__).resolve().parent.parent)
 ROLES = ("ingest", "transform", "analyst")
+DASHBOARD_PORT, PORTAL_PORT = 8501, 8081
 
 
 def growth_home() -> Path:

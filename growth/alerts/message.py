@@ -10,6 +10,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Literal
 
+from growth.settings import PORTAL_PORT
+
 Kind = Literal["failure", "warning", "late", "test"]
 
 CHECKS_SHOWN = 10
@@ -57,7 +59,7 @@ class Alert:
     @property
     def report_url(self) -> str:
         """The reports of the checks."""
-        return os.environ.get("GROWTH_REPORTS_URL") or "http://127.0.0.1:8081"
+        return os.environ.get("GROWTH_REPORTS_URL") or f"http://127.0.0.1:{PORTAL_PORT}"
 
     @property
     def runbook(self) -> str:

@@ -192,7 +192,8 @@ def _check_space(data: Path, found: Manifest) -> None:
     if free < found.database_bytes:
         raise BackupFailed(
             f"{data} has {free / MEGABYTE:,.0f} MB free, and the restored warehouse takes "
-            f"{found.database_bytes / MEGABYTE:,.0f} MB, beside the one of before: make room. Nothing was restored."
+            f"{found.database_bytes / MEGABYTE:,.0f} MB, beside the one of before: make room (for --verify, or let "
+            "TMPDIR name another folder). Nothing was restored."
         )
 
 

@@ -1,0 +1,20 @@
+"""The commands that serve pages, before they ask the warehouse for anything."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from growth.cli import cli
+
+
+@pytest.mark.parametrize("command", ["dashboard", "portal"])
+def test_a_port_that_is_taken_is_named(command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(cli, [command, "--port", str(port)])
+    assert isinstance(result.exception, OSError)
+    assert f"cannot listen on 127.0.0.1, port {port} (" in str(result.exception)
+    assert "--port" in str(result.exception)
