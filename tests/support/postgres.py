@@ -98,8 +98,11 @@ def throwaway_postgres(*settings: str) -> Iterator[PostgresServer]:
         shutil.copytree(binaries.parent, home / "pginstall")
         binaries = home / "pginstall" / "bin"
         version = subprocess.run([binaries / "initdb", "--version"], **ask, **account).stdout
-    if "(PostgreSQL) 15" not in version:  # which cannot: dbt logs in for each model and test
-        settings = ("scram_iterations=1", *settings)
+    locale = ["--locale=C.UTF-8"]
+    if "(PostgreSQL) 15" not in version:
+        # as the embedded server and the stack have it, also where the system lacks that locale
+        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        settings = ("scram_iterations=1", *settings)  # dbt logs in for each model and test
     password_file = home / "password"
     password_file.write_text(PASSWORD)
     password_file.chmod(0o644)
@@ -109,7 +112,7 @@ def throwaway_postgres(*settings: str) -> Iterator[PostgresServer]:
         subprocess.run(
             [
                 *(binaries / "initdb", "--pgdata", data, "--username", SUPERUSER, "--pwfile", password_file),
-                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", *locale, "--no-sync"),
             ],
             check=True,
             stdout=log,

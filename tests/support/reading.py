@@ -17,16 +17,18 @@ PEAK = """
 import sys
 from pathlib import Path
 import psutil
+import pyarrow.parquet  # before it is counted: how much programs take differs between builds of Python
 from ingest.contract_files import load_contracts
 from ingest.source import open_source
 contract = next(iter(load_contracts(Path(sys.argv[2])).values()))
 process, total, peak = psutil.Process(), 0, 0
+before = process.memory_info().rss
 with open_source(Path(sys.argv[1]), contract) as source:
     while block := source.read_block():
         total += len(block)
         peak = max(peak, process.memory_info().rss)
     source.sha256()
-print(total >> 20, peak >> 20)
+print(total >> 20, (peak - before) >> 20)
 """
 FEEDS = Path(__file__).resolve().parents[2] / "ingest" / "feeds"
 
@@ -81,7 +83,7 @@ def refusal(path: Path, feed: Contract | None = None) -> str:
 
 
 def text_and_peak(path: Path) -> tuple[int, int]:
-    """MiB of text in a file, and the most MiB of memory that a process of its own held while reading it."""
+    """MiB of text in a file, and how many MiB of memory a process of its own took at most to read it."""
     command = [sys.executable, "-c", PEAK, str(path), str(FEEDS)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     text, peak = map(int, done.stdout.split())

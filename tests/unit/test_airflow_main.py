@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "-of our own"
 AIRFLOW = """
 import sys
-from pathlib import Path
+import psutil
 
 def main():
-    print(sys.argv[1:], Path("/proc/self/cmdline").read_text())
+    print(sys.argv[1:], psutil.Process().cmdline())
 """
 
 
