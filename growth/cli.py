@@ -25,7 +25,14 @@ from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.precheck.command import check
 from growth.rejects import rejects
-from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home, landing_folder
+from growth.settings import (
+    Warehouse,
+    cold_folder,
+    feeds_folder,
+    forget_other_servers,
+    growth_home,
+    landing_folder,
+)
 from growth.thaw import thaw
 
 GROUP_HELP = """\
@@ -397,6 +404,7 @@ def main() -> None:
     from growth.warehouse import WarehouseUnusable
     from ingest.errors import IngestError
 
+    forget_other_servers()
     try:
         cli()
     except (

@@ -12,6 +12,12 @@ from pathlib import Path
 
 PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT") or Path(__file__).resolve().parent.parent)
 ROLES = ("ingest", "transform", "analyst")
+# Variables by which libpq sets a session, and finds a server, beside what a connection string says.
+OF_SESSIONS = ("PGCLIENTENCODING", "PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGTZ")
+OF_CONNECTIONS = (
+    *("PGCHANNELBINDING", "PGGSSENCMODE", "PGHOSTADDR", "PGREQUIREAUTH", "PGSERVICE", "PGSSLMODE", "PGSSLNEGOTIATION"),
+    *("PGSSLROOTCERT", "PGTARGETSESSIONATTRS"),
+)
 DASHBOARD_PORT, PORTAL_PORT = 8501, 8081
 
 
@@ -43,6 +49,15 @@ def cold_folder() -> Path:
 def backups_folder() -> Path:
     """Folder of the backups, one folder each; best on another disk than the warehouse."""
     return Path(os.environ.get("GROWTH_BACKUPS") or PROJECT_ROOT / "backups").absolute()
+
+
+def forget_other_servers() -> None:
+    """Take out of the environment what a shell sets for other servers; libpq would take it for ours.
+
+    How to reach a server (PGSSLMODE and the like) stays where ``WAREHOUSE_HOST`` names one of the user's.
+    """
+    for name in (*OF_SESSIONS, *(OF_CONNECTIONS if Warehouse.from_environment() is None else ())):
+        os.environ.pop(name, None)
 
 
 @dataclass(frozen=True, slots=True)
