@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ LAYERS = ("staging", "dwh", "mart")
 # What a test is for; each has one of them (docs/data-quality.md).
 TAGS = ("critical", "warning", "freshness")
 DISK_FULL = "No space left on device"
+UNTAGGED = (
+    "No model of layer staging has the tag of its domain: {domains}. In dbt_project/dbt_project.yml a domain has the "
+    "line `<domain>: {{+tags: [<domain>]}}` below staging, dwh and mart of models (README.md, Add a feed)"
+)
 ROWS_AWAY = "left raw for files"  # macro require_rows
 
 
@@ -182,16 +186,16 @@ def run_layer(
 ) -> DbtResult:
     """Build every model, seed and snapshot of a layer, or those of domains.
 
-    Nothing is built where tables of an older release are in the way; the error says so, and what to do.
+    Nothing is built where tables of an older release are in the way; the error says so, and what to do. So does that
+    of a domain whose models nothing tags, which would be left out in silence.
 
     Raises:
         ColdFileBroken: rows that are needed left raw, and cannot be brought back.
     """
-    if layer == "dwh" and not full_refresh:
-        parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
-        if tables := outdated_tables(warehouse, parsed):
-            error = WHAT_TO_DO.format(tables=", ".join(tables))
-            return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
+    parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
+    if layer == "dwh" and not full_refresh and (tables := outdated_tables(warehouse, parsed)):
+        error = WHAT_TO_DO.format(tables=", ".join(tables))
+        return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
     if layer == "dwh":
         ageing.bring_back(warehouse, log.info, full_refresh=full_refresh, domains=domains)
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
@@ -201,6 +205,8 @@ def run_layer(
     if full_refresh:
         arguments.append("--full-refresh")
     result = invoke(arguments, warehouse, target)
+    if layer == "staging" and result.succeeded and (error := _untagged(domains, parsed)):
+        return replace(result, succeeded=False, error=error)
     if layer == "dwh" and any(ROWS_AWAY in failure.message for failure in result.failures):
         log.info("A file was loaded after rows were brought back, and before models looked: both once more.")
         ageing.bring_back(warehouse, log.info, full_refresh=full_refresh, domains=domains)
@@ -218,6 +224,16 @@ def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
 def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
     """Selects a layer's nodes of the domains, all of them where none is named. No domain is built from another one."""
     return [f"tag:{layer},tag:{domain}" for domain in domains] or [f"tag:{layer}"]
+
+
+def _untagged(domains: Sequence[str], parsed: Path) -> str:
+    """What to do about domains without any model that their tag selects; empty where there is none of them."""
+    if not domains:
+        return ""
+    nodes = json.loads(parsed.read_text(encoding="utf-8"))["nodes"].values()
+    tags = [set(node["tags"]) for node in nodes if node["resource_type"] == "model"]
+    names = [domain for domain in domains if not any({"staging", domain} <= each for each in tags)]
+    return UNTAGGED.format(domains=", ".join(names)) if names else ""
 
 
 def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = (), target: str = "prod") -> DbtResult:

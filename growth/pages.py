@@ -18,6 +18,7 @@ from growth.console import connect, prepared, say
 from growth.settings import DASHBOARD_PORT, PORTAL_PORT, PROJECT_ROOT, Warehouse, reports_folder
 
 ADDRESS = "127.0.0.1"
+DASHBOARD_URL, REPORTS_URL = "GROWTH_DASHBOARD_URL", "GROWTH_REPORTS_URL"
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104
 address_option = click.option(
     "--address", default=ADDRESS, show_default=True, help="Where to listen; any other one needs a login before it."
@@ -34,7 +35,7 @@ def dashboard(port: int, address: str) -> None:
     say(f"The dashboard listens on {_shown(address, port)} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
-    options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ)]
+    options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ, DASHBOARD_URL)]
     arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
     os.execve(sys.executable, arguments, reader_environment(warehouse))  # noqa: S606
 
@@ -48,7 +49,7 @@ def portal(port: int, address: str) -> None:
 
     _check_free(address, port)
     reports.write_index(connect())
-    names = known_names(address, os.environ)
+    names = known_names(address, os.environ, DASHBOARD_URL, REPORTS_URL)
     handler = functools.partial(_ReportsHandler, names=names, directory=str(reports_folder()))
     with http.server.ThreadingHTTPServer((address, port), handler) as server:
         say(f"The reports are on {_shown(address, server.server_port)} (Ctrl-C ends it).")
@@ -86,13 +87,13 @@ def _shown(address: str, port: int) -> str:
     return f"http://{ADDRESS if address in EVERYWHERE else address}:{port}"
 
 
-def known_names(address: str, environment: Mapping[str, str]) -> list[str]:
-    """The names under which people reach dashboard and portal: this machine's, and those that the variables say.
+def known_names(address: str, environment: Mapping[str, str], *variables: str) -> list[str]:
+    """The names under which people reach a page: this machine's, and those of the addresses that the variables say.
 
     A page of a stranger, whose own name the stranger has lead to this machine, reads nothing from it.
     """
     names = {ADDRESS, "::1", "localhost", socket.gethostname(), environment.get("SHARED_NAME")}
-    names |= {address, urlsplit(environment.get("GROWTH_DASHBOARD_URL", "")).hostname} - EVERYWHERE
+    names |= {address, *(urlsplit(environment.get(name, "")).hostname for name in variables)} - EVERYWHERE
     return sorted(name for name in names if name)
 
 

@@ -115,7 +115,7 @@ def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: 
 
 
 def test_a_mart_that_was_added_as_documented_is_built_tested_and_published(growth: Growth) -> None:
-    [build, _, query] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
+    [build, _, query, _] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
     assert "PASS=8" in growth(*build).stdout, "model, two of the key, identity, unit test, three hooks"
     assert growth(*query, "--format", "csv").stdout == (  # published by the runs before
         "iso_weekday,day_count,active_user_count_average,event_count_average\n"
@@ -126,6 +126,18 @@ def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) ->
     growth("psql", "--admin", "--", "-c", "update dwh.fct_sessions set channel = 'SPOILED'")
     growth("run", "--full-refresh")
     assert growth("psql", "--admin", "--", "-tAc", "select channel from dwh.fct_sessions").stdout == "PAID SEARCH\n"
+
+
+def test_a_mart_that_was_taken_out_as_documented_stays_away(growth: Growth, project: Path) -> None:
+    for suffix in (".sql", ".yml"):
+        (project / "dbt_project/models/mart/engagement/weekday_usage").with_suffix(suffix).unlink()
+    [*_, drop] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
+    growth("publish")
+    growth(*drop)
+    growth("publish")
+    left = "select nspname from pg_class join pg_namespace on relnamespace = pg_namespace.oid where relname ~ 'weekday'"
+    assert growth("psql", "--admin", "--", "-tAc", left).stdout == ""
+    assert "weekday_usage" not in growth("status").stdout
 
 
 def test_a_lost_home_comes_back_from_its_backup(growth: Growth, project: Path) -> None:

@@ -104,6 +104,25 @@ def test_feeds_of_a_domain_that_share_no_identity_are_refused(
     assert "Name one identity in all of their contracts" in refused.message
 
 
+def test_a_domain_that_no_tag_selects_fails_the_run(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(dbt.PROJECT_ROOT / "dbt_project", tmp_path / "dbt_project")
+    monkeypatch.setattr(dbt, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setenv("GROWTH_HOME", str(tmp_path / "home"))
+    model = tmp_path / "dbt_project" / "models" / "staging" / "travel" / "stg_travel__flights.sql"
+    model.parent.mkdir()
+    model.write_text("-- Grain: one row.\nselect 1 as flight\n")
+    untagged = dbt.run_layer("staging", pipeline.warehouse, domains=["acquisition", "travel"])
+    assert not untagged.succeeded
+    assert "has the tag of its domain: travel. In dbt_project/dbt_project.yml" in untagged.reason
+    settings = tmp_path / "dbt_project" / "dbt_project.yml"
+    line = "      acquisition: {+tags: [acquisition]}\n"
+    settings.write_text(settings.read_text().replace(line, f"{line}      travel: {{+tags: [travel]}}\n"))
+    assert dbt.run_layer("staging", pipeline.warehouse, domains=["travel"]).succeeded
+    assert pipeline.query("select flight from staging.stg_travel__flights") == [(1,)]
+
+
 @pytest.mark.usefixtures("published")
 def test_the_incremental_sql_has_its_days_as_ranges_of_literals(pipeline: Pipeline, growth_home: Path) -> None:
     times = ["2024-02-05 23:59:59-01", "2024-02-07 23:59:59.999999", "2024-02-29 00:00:00"]

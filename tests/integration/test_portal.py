@@ -19,6 +19,7 @@ def test_portal_lists_what_there_is_and_serves_it(
 ) -> None:
     monkeypatch.setenv("GROWTH_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setenv("GROWTH_DASHBOARD_URL", "http://127.0.0.1:8501")
+    monkeypatch.setenv("GROWTH_REPORTS_URL", "https://pages.example.org:8443/reports/")
     docs = tmp_path / "reports" / "dbt-docs" / "index.html"
     docs.parent.mkdir(parents=True)
     docs.write_text("the docs")
@@ -27,6 +28,9 @@ def test_portal_lists_what_there_is_and_serves_it(
         for path in ("/", "/dbt-docs/", "/data-card.html"):
             with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
                 pages[path] = answer.read().decode()
+        known = urllib.request.Request(address, headers={"Host": "pages.example.org:8443"})
+        with urllib.request.urlopen(known, timeout=10) as answer:
+            assert answer.status == 200
         strange = urllib.request.Request(address, headers={"Host": "stranger.example"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(strange, timeout=10)

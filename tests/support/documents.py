@@ -34,6 +34,7 @@ EVERYDAY = {
     "curl",
     "echo",
     "export",
+    "find",
     "git",
     "grep",
     "head",
