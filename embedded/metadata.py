@@ -175,13 +175,14 @@ def fail_abandoned_runs(home: Path) -> None:
 
 
 def _keys(path: Path) -> dict[str, str]:
-    """The secrets that all Airflow processes of a home share, made once."""
-    keys = read_json(path)
-    if not {"api", "jwt", "fernet"} <= keys.keys():
-        fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        keys = {"api": secrets.token_urlsafe(32), "jwt": secrets.token_urlsafe(48), "fernet": fernet}
-        write_json(path, keys)
-    return keys
+    """The secrets that all Airflow processes of a home share, each made once: without its Fernet key none is read."""
+    kept = read_json(path)
+    fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    fresh = {"api": secrets.token_urlsafe(32), "jwt": secrets.token_urlsafe(48), "fernet": fernet}
+    if not fresh.keys() <= kept.keys():
+        kept = {**fresh, **kept}
+        write_json(path, kept)
+    return kept
 
 
 def _marker(home: Path) -> dict[str, object]:
