@@ -93,17 +93,25 @@ def errors(home: Path, dag_id: str, run_id: str, task: str, index: int, attempt:
     path = (home / "logs" / "airflow").joinpath(*parts, f"attempt={attempt}.log")
     texts: list[str] = []
     try:
-        for line in path.read_text(errors="replace").splitlines():
-            record = json.loads(line) if line.startswith("{") else {}
-            if record.get("level") in ("error", "critical"):
-                details = [line for each in record.get("error_detail") or [] for line in _lines(each.get("exc_value"))]
-                if details:  # of an exception, what was said before or is wrapped by another one is said once
-                    texts += [line for line in dict.fromkeys(details) if line not in texts]
-                else:
-                    texts += _lines(record.get("event", ""))
-    except (OSError, ValueError):
-        texts = []
+        written = path.read_text(errors="replace")
+    except OSError:
+        written = ""
+    for record in map(_record, written.splitlines()):
+        if record.get("level") in ("error", "critical"):
+            details = [line for each in record.get("error_detail") or [] for line in _lines(each.get("exc_value"))]
+            if details:  # of an exception, what was said before or is wrapped by another one is said once
+                texts += [line for line in dict.fromkeys(details) if line not in texts]
+            else:
+                texts += _lines(record.get("event", ""))
     return [*texts, f"log: {path}"]
+
+
+def _record(line: str) -> dict[str, Any]:
+    """What a line of a log says, where it is JSON and whole: a task that was killed may leave half a line."""
+    try:
+        return json.loads(line) if line.startswith("{") else {}
+    except ValueError:
+        return {}
 
 
 def _lines(text: object) -> list[str]:
