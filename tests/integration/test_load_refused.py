@@ -178,7 +178,7 @@ def test_a_missing_folder_of_temporary_files_fails_the_load_and_not_the_file(ben
     monkeypatch.setattr(ingest.judge, "SPOOL_MEMORY_BYTES", 1 << 10)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     bench.land("sessions/a.csv", "x,2024-01-01,true,DIRECT", *["7,1 Jan 2024,true,DIRECT"] * 1000)
-    with pytest.raises(IngestError, match="sessions/a.csv is not loaded, through no fault of it: .*/gone/.* TMPDIR"):
+    with pytest.raises(IngestError, match=r"a.csv is not loaded, through no fault of it: .*/gone/.* TMPDIR"):
         bench.load()
     assert bench.rows("select status from raw._loads") == []
 
@@ -207,7 +207,7 @@ def test_a_file_that_cannot_be_opened_is_told_from_others_that_cannot(bench, mon
         first, second = bench.load()
     assert ((first.status, first.error), second.status) == (expected, "loaded")
     monkeypatch.setattr(ingest.judge.Spool, "add", keep)
-    with pytest.raises(IngestError, match="a.csv is not loaded, through no fault of it: .*/elsewhere"):
+    with pytest.raises(IngestError, match=r"a.csv is not loaded, through no fault of it: .*/elsewhere"):
         bench.load()
 
 
