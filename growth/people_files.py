@@ -22,7 +22,7 @@ from growth.people import LONG_ID, People, quoting, word
 from growth.settings import growth_home, landing_folder, reports_folder
 from ingest.contract import Contract, header_key
 from ingest.errors import IngestError
-from ingest.landing import ARCHIVE_FOLDER
+from ingest.landing import ARCHIVE_FOLDER, finished
 from ingest.source import Source, open_source
 from ingest.tombstones import SPACE, as_number, has_numbers
 
@@ -118,7 +118,7 @@ def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile |
     """Whether a file holds any of them: first as a text anywhere, then in the column of users."""
     with tempfile.TemporaryDirectory() as folder:
         # by its name it is known of which kind it is
-        named = Path(folder) / NUMBER.sub("", path.name).removesuffix(".part").removesuffix(".tmp")
+        named = Path(folder) / finished(NUMBER.sub("", path.name))
         named.symlink_to(path)
         try:
             if not any(_has_text(block, users) for block in _blocks(named, contract)):
