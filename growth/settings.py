@@ -34,6 +34,16 @@ def reports_folder() -> Path:
     return Path(os.environ.get("GROWTH_REPORTS") or PROJECT_ROOT / "reports").absolute()
 
 
+def dbt_folder() -> Path:
+    """Folder of what dbt writes: its logs, and its artifacts by target."""
+    return growth_home() / "dbt"
+
+
+def dbt_target(target: str = "prod") -> Path:
+    """Folder of dbt's artifacts of a target; each has its own: what is parsed for one is of no use to the other."""
+    return dbt_folder() / f"target-{target}"
+
+
 def cold_folder() -> Path:
     """Folder of the files that rows of old loads were moved to (retention.raw_days of the contracts)."""
     return growth_home() / "cold"

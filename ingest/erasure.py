@@ -6,7 +6,6 @@ Target: every feed of an identity, in one transaction. Who was erased is remembe
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ingest import ledger
 from ingest.contract import EXTRACT_DATE, Contract
 from ingest.copy import connect
 from ingest.ddl import check_raw
+from ingest.id_texts import masked
 from ingest.tables import SCHEMA, columns_of, raw_table, removed_table
 from ingest.tombstones import (
     FoundReject,
@@ -147,12 +147,6 @@ def complete(conninfo: str, contracts: Sequence[Contract], users: Sequence[str])
             "update raw._erasures set completed_at = now() where identity = %s and user_hash = any(%s)",
             [known.identity, [known.hash(user) for user in users]],
         )
-
-
-def masked(text: str, users: Sequence[str]) -> str:
-    """A text without these users' ids, where they stand as words of their own."""
-    names = "|".join(re.escape(user) for user in sorted(users, key=len, reverse=True))
-    return re.sub(rf"(?<![\w@.-])(?:{names})(?![\w@-])", "…", text)
 
 
 def _erase_from(
