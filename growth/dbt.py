@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ import psycopg
 from growth import ageing, hooks, masking, packages, parsing
 from growth.hooks import is_lost_connection
 from growth.outdated import WHAT_TO_DO, outdated_tables
-from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
+from growth.settings import PROJECT_ROOT, Warehouse, dbt_folder, dbt_target, feeds_folder
 from ingest.contract_files import load_contracts
 
 log = logging.getLogger(__name__)
@@ -98,16 +97,14 @@ class DbtResult:
 
 def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
     """The variables that a dbt command of this project needs."""
-    state = growth_home() / "dbt"
     project = str(PROJECT_ROOT / "dbt_project")
     return {
         **warehouse.environment(),
         "DBT_PROJECT_DIR": project,
         "DBT_PROFILES_DIR": project,
         "DBT_TARGET": target,
-        # a folder each: what is parsed for one target is of no use to the other
-        "DBT_TARGET_PATH": str(state / f"target-{target}"),
-        "DBT_LOG_PATH": str(state / "logs"),
+        "DBT_TARGET_PATH": str(dbt_target(target)),
+        "DBT_LOG_PATH": str(dbt_folder() / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         **packages.environment(),
     }
@@ -168,7 +165,7 @@ def compiled(warehouse: Warehouse, analysis: str) -> str:
     result = invoke(["compile", "--quiet", "--log-level", "none", "--select", analysis], warehouse)
     if not result.succeeded:
         raise ValueError(result.error or "\n".join(map(describe, result.failures)))
-    [path] = (growth_home() / "dbt" / "target-prod" / "compiled").rglob(f"{analysis}.sql")
+    [path] = (dbt_target() / "compiled").rglob(f"{analysis}.sql")
     return path.read_text(encoding="utf-8")
 
 
@@ -187,11 +184,9 @@ def run_layer(
     Raises:
         ColdFileBroken: rows that are needed left raw, and cannot be brought back.
     """
-    if layer == "dwh" and not full_refresh:
-        parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
-        if tables := outdated_tables(warehouse, parsed):
-            error = WHAT_TO_DO.format(tables=", ".join(tables))
-            return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
+    if layer == "dwh" and not full_refresh and (tables := outdated_tables(warehouse, parsing.manifest(target))):
+        error = WHAT_TO_DO.format(tables=", ".join(tables))
+        return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
     if layer == "dwh":
         ageing.bring_back(warehouse, log.info, full_refresh=full_refresh, domains=domains)
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--select"]
@@ -263,10 +258,9 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
         psycopg.OperationalError: no connection.
     """
     # a folder of its own: a run of growth_daily may be writing the other one, whose parsed project is good here, too
-    state = growth_home() / "dbt"
     arguments = ["test", "--quiet", "--select", "tag:freshness", *also]
-    arguments += ["--target-path", str(state / "target-freshness")]
-    if (parsed := state / "target-prod" / parsing.PARSED).exists():  # not so in a home that never ran anything
+    arguments += ["--target-path", str(dbt_target("freshness"))]
+    if (parsed := dbt_target() / parsing.PARSED).exists():  # not so in a home that never ran anything
         arguments += ["--partial-parse-file-path", str(parsed)]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         conn.execute("set lock_timeout = 0")  # a backup, which keeps these tests out, may take hours
@@ -275,8 +269,14 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
 
 
 def mart_names(domains: Sequence[str] = ()) -> list[str]:
-    """The marts of the project, or of domains, as dbt parsed it last: what publishing takes from the candidates."""
-    manifest = json.loads((growth_home() / "dbt" / "target-prod" / "manifest.json").read_text())
+    """The marts of the project, or of domains, as dbt parsed it last: what publishing takes from the candidates.
+
+    Raises:
+        FileNotFoundError: it never did.
+    """
+    manifest = parsing.manifest()
+    if manifest is None:
+        raise FileNotFoundError(f"no {parsing.MANIFEST} in {dbt_target()}: dbt has built no mart here yet")
     return sorted(
         node["name"]
         for node in manifest["nodes"].values()

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from growth import dbt, elementary, packages, parsing
 from growth.files import write_whole
-from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
+from growth.settings import PROJECT_ROOT, Warehouse, dbt_target, reports_folder
 from growth.status import last_publication
 
 DOCS = "dbt-docs"
@@ -68,7 +68,7 @@ def write_docs(warehouse: Warehouse) -> bool:
     if not result.succeeded:
         raise DocsFailed(f"dbt docs generate: {result.error}")
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "index.html", (growth_home() / "dbt" / "target-prod" / "static_index.html").read_bytes())
+    write_whole(folder / "index.html", (dbt_target() / "static_index.html").read_bytes())
     mark.write_text(version, encoding="utf-8")
     return True
 
