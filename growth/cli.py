@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from growth import packages, table
+from growth import console, packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
@@ -74,7 +74,7 @@ def load(feeds: list[str]) -> None:
     contracts = load_contracts(feeds_folder())
     for warning in warnings(contracts):
         say(warning)
-    run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("load")
     results = load_files(warehouse, feeds or contracts, run_id, say)
     if any(result.status == "refused" for result in results):
         sys.exit(1)
@@ -87,7 +87,7 @@ def unload(path: str) -> None:
     from growth.rejects import contract_of
     from ingest.unload import unload as unload_file
 
-    run_id = f"unload {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("unload")
     count = unload_file(connect().conninfo("ingest"), contract_of(path), path, run_id=run_id)
     say(f"{path}: {count:,} records taken out of raw")
     if (landing_folder() / path).exists():
@@ -139,14 +139,13 @@ def publish(roll_back: bool, force: bool) -> None:
     from growth.turns import no_run_beside
 
     warehouse = prepared()
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     if roll_back:
-        restored = rollback(warehouse, f"rollback {now}", force=force)
+        restored = rollback(warehouse, console.run_id("rollback"), force=force)
         say(f"The marts are those of publication {restored.restored_publication_id} again.")
         for mart in restored.left:
             say(f"mart.{mart} did not exist then, and stays as it is.")
         return
-    run_id = f"publish {now}"
+    run_id = console.run_id("publish")
     # a run beside would build candidates that no gate has judged; what dbt says is no result of ours
     with no_run_beside(warehouse), contextlib.redirect_stdout(sys.stderr):
         for layer in ("raw", *dbt.LAYERS):
@@ -173,7 +172,7 @@ def rebuild_history() -> None:
     from ingest.standstill import standstill
 
     warehouse = prepared()
-    run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("rebuild-history")
     with (
         no_run_beside(warehouse),
         standstill(warehouse.conninfo("transform")),
