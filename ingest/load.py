@@ -23,7 +23,8 @@ from ingest.ddl import check_raw
 from ingest.landing import Delivery, find_deliveries
 from ingest.load_file import LoadJob, load_file, refuse_unread, result_skipped
 from ingest.results import LoadResult, ProgressCallback
-from ingest.tables import qualified_time_index, raw_table
+from ingest.server import only_itself, summarize_new_rows
+from ingest.tables import raw_table
 from ingest.tombstones import vacuum
 
 LARGE_FILE_BYTES = 32 << 20
@@ -119,10 +120,7 @@ def _work(job: LoadJob, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
                 return results
             results.append(load_file(conn, job, delivery))
             if results[-1].status == "loaded":
-                # or every later search for a load's rows reads the new pages too
-                conn.execute(
-                    "select brin_summarize_new_values(%s::regclass)", [qualified_time_index(job.contract.feed)]
-                )
+                summarize_new_rows(conn, job.contract.feed)
 
 
 def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> None:
@@ -135,9 +133,8 @@ def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> N
     if sum(result.loaded_count for result in loads) < ANALYZE_ROWS:
         return
     with connect(conninfo, contract) as conn:
-        # Postgres 18 would analyze every child again, and load tables are analyzed as they are filled.
-        only = sql.SQL("only" if conn.info.server_version >= 180000 else "")
-        conn.execute(sql.SQL("analyze {} {}").format(only, raw_table(contract.feed)))
+        # not its children: load tables are analyzed as they are filled
+        conn.execute(sql.SQL("analyze {} {}").format(only_itself(conn), raw_table(contract.feed)))
 
 
 def _drain(waiting: SimpleQueue[Delivery]) -> None:
