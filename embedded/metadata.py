@@ -27,6 +27,7 @@ ADDRESS = "127.0.0.1"
 FIRST_PORT = 8080
 LOGIN = "airflow"  # name and password of the web interface, which listens on loopback only
 MARK = "GROWTH_STACK"  # every process of a stack carries this variable; its value says of which home
+ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")  # states of tasks that change no more
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 NO_LOGINS = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -168,9 +169,9 @@ def fail_abandoned_runs(home: Path) -> None:
         ).fetchall()
         for dag_id, run_id in runs:
             conn.execute(
-                f"update task_instance {closed} where dag_id = %s and run_id = %s and (state is null or state not in "
-                "('success', 'failed', 'skipped', 'upstream_failed', 'removed'))",
-                [dag_id, run_id],
+                f"update task_instance {closed} where dag_id = %s and run_id = %s"
+                " and (state is null or state <> all(%s))",
+                [dag_id, run_id, list(ENDED)],
             )
 
 

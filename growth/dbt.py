@@ -162,7 +162,7 @@ def compiled(warehouse: Warehouse, analysis: str) -> str:
     Raises:
         ValueError: dbt could not compile it.
     """
-    result = invoke(["compile", "--quiet", "--log-level", "none", "--select", analysis], warehouse)
+    result = invoke(["compile", *packages.QUIETLY, "--select", analysis], warehouse)
     if not result.succeeded:
         raise ValueError(result.error or "\n".join(map(describe, result.failures)))
     [path] = (dbt_target() / "compiled").rglob(f"{analysis}.sql")

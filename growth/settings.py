@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT") or Path(__file__).resolve().parent.parent)
+GROWTH_DAILY = "growth_daily"  # the DAG that loads, tests, builds and publishes
 ROLES = ("ingest", "transform", "analyst")
 
 

@@ -10,6 +10,8 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Literal
 
+from growth.settings import GROWTH_DAILY
+
 Kind = Literal["failure", "warning", "late", "test"]
 
 CHECKS_SHOWN = 10
@@ -62,7 +64,7 @@ class Alert:
     @property
     def runbook(self) -> str:
         """Where it stands what to do."""
-        is_red_run = self.kind == "failure" and self.dag_id == "growth_daily"
+        is_red_run = self.kind == "failure" and self.dag_id == GROWTH_DAILY
         return "docs/runbooks/growth_daily.md" if is_red_run else "docs/runbooks/data_quality.md"
 
     def about(self, causes: Sequence[str]) -> Alert:
