@@ -278,7 +278,7 @@ class EmbeddedPostgres:
         """Start the server process on a free port, and remember the port."""
         binaries, account = how
         config = self.data / "growth.conf"
-        config.write_text(tuning.as_file(tuning.settings(self.data, _cluster_name(self.data))))
+        config.write_text(tuning.as_file(tuning.settings(self.data)))
         account.own(config)
         state = read_json(self.home / STATE_FILE)
         ports = [state.get("port"), *range(self._first_port, self._first_port + PORTS_TRIED)]

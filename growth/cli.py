@@ -374,13 +374,13 @@ def sources(check: bool) -> None:
 
     contracts = load_contracts(feeds_folder())
     project = PROJECT_ROOT / "dbt_project"
-    stale = stale_sources(contracts, project)
     if check:
+        stale = stale_sources(contracts, project)
         for path in stale:
             say(f"{path} is stale: run `growth sources`.")
         sys.exit(1 if stale else 0)
-    write_sources(contracts, project)
-    say(f"{len(stale)} sources files written." if stale else "The sources files are up to date.")
+    written = write_sources(contracts, project)
+    say(f"{len(written)} sources files written." if written else "The sources files are up to date.")
 
 
 def main() -> None:

@@ -203,11 +203,11 @@ def run_layer(
     return result
 
 
-def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+def rebuild_history(warehouse: Warehouse) -> DbtResult:
     """Build every slowly changing dimension anew from the extracts in raw, in the order of their dates."""
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--full-refresh"]
     arguments += ["--select", "+tag:snapshot", "+config.incremental_strategy:rebuild_history"]
-    return invoke(arguments, warehouse, target)
+    return invoke(arguments, warehouse)
 
 
 def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
@@ -215,7 +215,7 @@ def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
     return [f"tag:{layer},tag:{domain}" for domain in domains] or [f"tag:{layer}"]
 
 
-def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = (), target: str = "prod") -> DbtResult:
+def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()) -> DbtResult:
     """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
 
     A test that compares layers belongs to the latest of them: every gate leaves out what reads a layer after its own.
@@ -232,7 +232,7 @@ def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()
     arguments += ["--exclude", "tag:freshness", "tag:elementary", *(f"tag:{each}" for each in later)]
     if domains:  # what is compared with models of another domain, or of several, waits until these are built
         arguments += ["--indirect-selection", "buildable"]
-    return invoke(arguments, warehouse, target)
+    return invoke(arguments, warehouse)
 
 
 def _delivered_sources(warehouse: Warehouse, domains: Sequence[str]) -> list[str]:

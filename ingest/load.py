@@ -83,31 +83,27 @@ def load_feed(
 
 def _load_all(job: LoadJob, deliveries: tuple[Delivery, ...]) -> list[LoadResult]:
     results: list[LoadResult] = []
-    try:
-        # A large file keeps every core busy on its own.
-        if large := [delivery for delivery in deliveries if job.is_large(delivery.size_bytes)]:
-            with connect(job.conninfo, job.contract) as conn:
-                results += [load_file(conn, job, delivery) for delivery in large]
-        waiting: SimpleQueue[Delivery] = SimpleQueue()
-        # The largest first, so that no worker is left alone with it at the end.
-        small = sorted(deliveries, key=lambda delivery: -delivery.size_bytes)[len(large) :]
-        for delivery in small:
-            waiting.put(delivery)
-        with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
-            try:
-                futures = [pool.submit(_work, job, waiting) for _ in range(min(job.worker_count, len(small)))]
-                wait(futures, return_when=FIRST_EXCEPTION)
-                # After a failure no worker begins another file; those under way come to their end.
-                _drain(waiting)
-                wait(futures)
-                return results + [result for future in futures for result in future.result()]
-            except BaseException:
-                job.stop.set()
-                _drain(waiting)
-                raise
-    except BaseException:
-        job.stop.set()
-        raise
+    # A large file keeps every core busy on its own.
+    if large := [delivery for delivery in deliveries if job.is_large(delivery.size_bytes)]:
+        with connect(job.conninfo, job.contract) as conn:
+            results += [load_file(conn, job, delivery) for delivery in large]
+    waiting: SimpleQueue[Delivery] = SimpleQueue()
+    # The largest first, so that no worker is left alone with it at the end.
+    small = sorted(deliveries, key=lambda delivery: -delivery.size_bytes)[len(large) :]
+    for delivery in small:
+        waiting.put(delivery)
+    with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
+        try:
+            futures = [pool.submit(_work, job, waiting) for _ in range(min(job.worker_count, len(small)))]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            # After a failure no worker begins another file; those under way come to their end.
+            _drain(waiting)
+            wait(futures)
+            return results + [result for future in futures for result in future.result()]
+        except BaseException:
+            job.stop.set()
+            _drain(waiting)
+            raise
 
 
 def _work(job: LoadJob, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:

@@ -113,10 +113,9 @@ def as_slack(alert: Alert) -> dict[str, Any]:
     if body := "\n".join(_body(alert)):
         text = _cut(_escape(body), SLACK_SECTION)
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text}})
-    urls = [(url, name) for url, name in ((alert.run_url, "Run"), (alert.report_url, "Report")) if url]
-    links = " · ".join([*(f"<{url}|{name}>" for url, name in urls), *([alert.runbook] if alert.runbook else [])])
-    if links:
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
+    run = [f"<{alert.run_url}|Run>"] if alert.run_url else []
+    links = " · ".join([*run, f"<{alert.report_url}|Report>", alert.runbook])
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
     return {"text": _cut(_escape(headline), SLACK_SECTION), "blocks": blocks}
 
 
@@ -143,8 +142,8 @@ def _body(alert: Alert) -> list[str]:
 
 
 def _links(alert: Alert) -> list[str]:
-    named = (("Run", alert.run_url), ("Report", alert.report_url), ("What to do", alert.runbook))
-    return [f"{name}: {target}" for name, target in named if target]
+    run = [f"Run: {alert.run_url}"] if alert.run_url else []
+    return [*run, f"Report: {alert.report_url}", f"What to do: {alert.runbook}"]
 
 
 def _cut(text: str, length: int) -> str:
