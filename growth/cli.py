@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,7 +24,8 @@ from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.precheck.command import check
 from growth.rejects import rejects
-from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home, landing_folder
+from growth.servers import down, up
+from growth.settings import feeds_folder, growth_home, landing_folder
 from growth.thaw import thaw
 
 GROUP_HELP = """\
@@ -53,6 +53,8 @@ cli.add_command(dashboard)
 cli.add_command(metrics)
 cli.add_command(portal)
 cli.add_command(thaw)
+cli.add_command(up)
+cli.add_command(down)
 
 
 @cli.command()
@@ -283,43 +285,6 @@ def notebook(has_browser: bool) -> None:
     from growth.notebook import open_notebooks
 
     open_notebooks(connect(), has_browser=has_browser, variables=os.environ)
-
-
-@cli.command()
-@click.option("--ui", is_flag=True, help="Also start Airflow with its web interface.")
-def up(ui: bool) -> None:
-    """Start the embedded Postgres (and Airflow)."""
-    refuse_in_stack()
-    warehouse = prepared()
-    say(f"The warehouse listens on {warehouse.host}:{warehouse.port}, database {warehouse.database}.")
-    if ui:
-        from embedded.airflow import AirflowStack
-
-        AirflowStack(growth_home(), warehouse).up()
-
-
-@cli.command()
-@click.option("--purge", is_flag=True, help="Also delete the embedded Postgres with all its data.")
-def down(purge: bool) -> None:
-    """Stop what `up` started; data stay."""
-    refuse_in_stack()
-    from embedded.airflow import AirflowStack
-    from embedded.server import EmbeddedPostgres
-
-    AirflowStack(growth_home(), None).down()
-    server = EmbeddedPostgres(growth_home())
-    if purge:
-        server.purge()
-        made = ["airflow", "alerts", "dbt", "edr", "logs", "pycache"]  # what we made, and nothing else that lies there
-        if is_embedded := Warehouse.from_environment() is None:
-            made.append(cold_folder().name)
-        for name in made:
-            shutil.rmtree(growth_home() / name, ignore_errors=True)
-        kept = "" if is_embedded else " The warehouse of WAREHOUSE_HOST stays, and the files of its old rows."
-        say(f"Stopped, and all data deleted.{kept}")
-    else:
-        server.stop()
-        say("Stopped.")
 
 
 @cli.command()
