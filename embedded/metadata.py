@@ -18,9 +18,10 @@ import psycopg
 from psycopg import sql
 
 from embedded.airflow_main import SEPARATOR
+from embedded.databases import METADATA
 from embedded.errors import EmbeddedError, last_lines
 from embedded.files import make_folder, open_log, read_json, write_json
-from embedded.server import METADATA, EmbeddedPostgres
+from embedded.server import EmbeddedPostgres
 from growth.settings import Warehouse, feeds_folder, landing_folder
 
 ADDRESS = "127.0.0.1"
