@@ -25,7 +25,7 @@ import psycopg
 from bench.database import describe, new_database
 from growth import dbt
 from growth.load import load
-from growth.settings import ROLES, Warehouse, feeds_folder
+from growth.settings import ROLES, Warehouse, dbt_target, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
 from sample_data.sample import write_sample
@@ -185,8 +185,7 @@ def build(warehouse: Warehouse, *, full_refresh: bool = False) -> Build:
     wall = time.monotonic() - started
     if not result.succeeded:
         sys.exit("\n".join(map(dbt.describe, result.failures)) or result.error)
-    target = Path(os.environ["GROWTH_HOME"]) / "dbt" / "target-prod" / "run_results.json"
-    results = json.loads(target.read_text(encoding="utf-8"))["results"]
+    results = json.loads((dbt_target() / "run_results.json").read_text(encoding="utf-8"))["results"]
     return Build({each["unique_id"].rsplit(".", 1)[-1]: each["execution_time"] for each in results}, wall)
 
 

@@ -36,7 +36,7 @@ def new_database() -> Iterator[str]:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
     from support.postgres import throwaway_postgres
 
-    tuned = settings(Path(tempfile.gettempdir()), "growth-bench")
+    tuned = settings(Path(tempfile.gettempdir()))
     durable = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
     with throwaway_postgres(*(f"{name}={value}" for name, value in (tuned | durable).items())) as server:
         yield from _database(server.conninfo())

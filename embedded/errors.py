@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LAST_LINES = 12
+
 
 class EmbeddedError(Exception):
     """A server or process of the embedded mode could not do what was asked; the text is for the user."""
@@ -21,13 +23,8 @@ def server_failed(what: str, log: Path) -> EmbeddedError:
     return EmbeddedError(f"{what}; the end of {log}:\n{end}")
 
 
-def last_lines(path: Path, count: int = 12) -> str:
-    """The last lines of a log file, indented; empty where there is no such file.
-
-    Args:
-        path: the log file.
-        count: how many lines at most.
-    """
+def last_lines(path: Path) -> str:
+    """The last lines of a log file, indented; empty where there is no such file."""
     try:
         with path.open("rb") as log:
             size = log.seek(0, 2)
@@ -35,4 +32,4 @@ def last_lines(path: Path, count: int = 12) -> str:
             lines = log.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    return "\n".join(f"  {line}" for line in lines[-count:])
+    return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.errors import EmbeddedError
+from growth.files import write_whole
 
 LOCK_POLL_SECONDS = 0.05
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
@@ -80,14 +81,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         EmbeddedError: the folder cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(content, file, indent=2)
-            file.write("\n")
-        own_like_parent(part)
-        part.replace(path)
+        write_whole(path, f"{json.dumps(content, indent=2)}\n".encode(), mode=0o600, own=own_like_parent)
     except OSError as error:
         raise EmbeddedError(f"cannot write {path}: {error.strerror}") from error
 

@@ -18,15 +18,17 @@ import psycopg
 from psycopg import sql
 
 from embedded.airflow_main import SEPARATOR
+from embedded.databases import METADATA
 from embedded.errors import EmbeddedError, last_lines
 from embedded.files import make_folder, open_log, read_json, write_json
-from embedded.server import METADATA, EmbeddedPostgres
+from embedded.server import EmbeddedPostgres
 from growth.settings import Warehouse, feeds_folder, landing_folder
 
 ADDRESS = "127.0.0.1"
 FIRST_PORT = 8080
 LOGIN = "airflow"  # name and password of the web interface, which listens on loopback only
 MARK = "GROWTH_STACK"  # every process of a stack carries this variable; its value says of which home
+ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")  # states of tasks that change no more
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 NO_LOGINS = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
@@ -173,20 +175,21 @@ def fail_abandoned_runs(home: Path) -> None:
         ).fetchall()
         for dag_id, run_id in runs:
             conn.execute(
-                f"update task_instance {closed} where dag_id = %s and run_id = %s and (state is null or state not in "
-                "('success', 'failed', 'skipped', 'upstream_failed', 'removed'))",
-                [dag_id, run_id],
+                f"update task_instance {closed} where dag_id = %s and run_id = %s"
+                " and (state is null or state <> all(%s))",
+                [dag_id, run_id, list(ENDED)],
             )
 
 
 def _keys(path: Path) -> dict[str, str]:
-    """The secrets that all Airflow processes of a home share, made once."""
-    keys = read_json(path)
-    if not {"api", "jwt", "fernet"} <= keys.keys():
-        fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        keys = {"api": secrets.token_urlsafe(32), "jwt": secrets.token_urlsafe(48), "fernet": fernet}
-        write_json(path, keys)
-    return keys
+    """The secrets that all Airflow processes of a home share, each made once: without its Fernet key none is read."""
+    kept = read_json(path)
+    fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    fresh = {"api": secrets.token_urlsafe(32), "jwt": secrets.token_urlsafe(48), "fernet": fernet}
+    if not fresh.keys() <= kept.keys():
+        kept = {**fresh, **kept}
+        write_json(path, kept)
+    return kept
 
 
 def _marker(home: Path) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ ERROR_LINES = 60
 STATE_WORDS = {"success": "done", "up_for_retry": "failed, will be tried again"}
 
 Namer = Callable[[str, int, str], str]
+
+
+def say(text: str) -> None:
+    """Tell whoever waits for a run or a start."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,11 +25,11 @@ from embedded.metadata import (
     fail_abandoned_runs,
     mark_migrated,
 )
-from embedded.progress import Progress
+from embedded.progress import Progress, say
 from embedded.scheduled import run_scheduled
 from embedded.server import EmbeddedPostgres
 from embedded.stack import AirflowStack, run_lock
-from growth.settings import PROJECT_ROOT, Warehouse
+from growth.settings import GROWTH_DAILY, PROJECT_ROOT, Warehouse
 
 INTERRUPTED = 130
 END_SECONDS = 15.0
@@ -41,7 +40,7 @@ def run_dag(
     warehouse: Warehouse,
     conf: Mapping[str, Any],
     log_path: Path,
-    dag_id: str = "growth_daily",
+    dag_id: str = GROWTH_DAILY,
     project: Path = PROJECT_ROOT,
 ) -> int:
     """Run a DAG once, telling its progress on standard error; all output goes to a log file.
@@ -78,8 +77,8 @@ def _run_here(
 ) -> int:
     migration = commands_to_migrate(home, with_login=False)
     words = command(*migration, ["dags", "test", dag_id, "--conf", json.dumps(dict(conf))])
-    _say(f"Running the DAG {dag_id}; log: {log_path}")
-    progress = Progress(_say, _mapped_name(home, dag_id))
+    say(f"Running the DAG {dag_id}; log: {log_path}")
+    progress = Progress(say, _mapped_name(home, dag_id))
     with os.fdopen(open_log(log_path), "w") as log, _terminable():
         process = subprocess.Popen(
             words,
@@ -98,7 +97,7 @@ def _run_here(
             _follow(process.stdout, log, progress)
             code = process.wait()
         except KeyboardInterrupt:
-            _say("Interrupted: stopping the run")
+            say("Interrupted: stopping the run")
             code = INTERRUPTED
         finally:
             _stop_group(process)
@@ -106,9 +105,9 @@ def _run_here(
         mark_migrated(home, with_login=False)
     if code not in (0, INTERRUPTED):
         failed = ", ".join(progress.failed) or "before its first task" * (not progress.started_count)
-        _say(f"The run failed{': ' if failed else ''}{failed}. The whole log: {log_path}")
+        say(f"The run failed{': ' if failed else ''}{failed}. The whole log: {log_path}")
         if not progress.started_count:
-            _say(last_lines(log_path))
+            say(last_lines(log_path))
     return code if code >= 0 else 128 - code
 
 
@@ -166,7 +165,3 @@ def _mapped_name(home: Path, dag_id: str) -> Any:
         return f"{task}[{(row and row[0]) or index}]"
 
     return name
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,14 +14,13 @@ import psycopg
 
 from embedded.errors import EmbeddedError
 from embedded.files import make_folder
-from embedded.metadata import command
-from embedded.progress import STATE_WORDS
+from embedded.metadata import ENDED, command
+from embedded.progress import STATE_WORDS, say
 from embedded.server import EmbeddedPostgres
 from embedded.stack import AirflowStack
 
 POLL_SECONDS = 1.0
 WAIT_TOLD_SECONDS = 5.0
-ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 
 
 def run_scheduled(stack: AirflowStack, conf: Mapping[str, Any], log_path: Path, dag_id: str) -> int:
@@ -41,7 +39,7 @@ def run_scheduled(stack: AirflowStack, conf: Mapping[str, Any], log_path: Path, 
     log_path.write_text(answer.stdout + answer.stderr)
     if answer.returncode != 0:
         raise EmbeddedError(f"the run could not be triggered: {(answer.stderr or answer.stdout).strip()[-2000:]}")
-    _say(f"Running the DAG {dag_id} in Airflow: {stack.url}/dags/{dag_id}/runs/{run_id}")
+    say(f"Running the DAG {dag_id} in Airflow: {stack.url}/dags/{dag_id}/runs/{run_id}")
     with psycopg.connect(EmbeddedPostgres(stack.home).metadata_conninfo(), autocommit=True) as conn:
         state = _follow(conn, stack, dag_id, run_id)
     return 0 if state == "success" else 1
@@ -69,17 +67,17 @@ def _follow(conn: psycopg.Connection, stack: AirflowStack, dag_id: str, run_id: 
             told.add((task, index, state, attempt))
             label = f"{task}[{rendered or index}]" if index >= 0 else task
             if state == "running":
-                _say(f"  {label} ...") if index < 0 else None
+                say(f"  {label} ...") if index < 0 else None
                 continue
-            _say(f"  {label}: {STATE_WORDS.get(state, state)}, {float(seconds or 0):.1f} s")
+            say(f"  {label}: {STATE_WORDS.get(state, state)}, {float(seconds or 0):.1f} s")
             if state == "failed":
                 for line in errors(stack.home, dag_id, run_id, task, index, attempt):
-                    _say(f"      {line}")
+                    say(f"      {line}")
         if run[0] in ("success", "failed"):
             return str(run[0])
         if run[0] == "queued" and time.monotonic() > patience:
             patience = float("inf")
-            _say("  waiting: another run of this DAG is going on")
+            say("  waiting: another run of this DAG is going on")
         if run[1]:
             raise EmbeddedError(f"the DAG {dag_id} is paused: unpause it at {stack.url}, the run then starts")
         if not stack.is_running():
@@ -93,22 +91,26 @@ def errors(home: Path, dag_id: str, run_id: str, task: str, index: int, attempt:
     path = (home / "logs" / "airflow").joinpath(*parts, f"attempt={attempt}.log")
     texts: list[str] = []
     try:
-        for line in path.read_text(errors="replace").splitlines():
-            record = json.loads(line) if line.startswith("{") else {}
-            if record.get("level") in ("error", "critical"):
-                details = [line for each in record.get("error_detail") or [] for line in _lines(each.get("exc_value"))]
-                if details:  # of an exception, what was said before or is wrapped by another one is said once
-                    texts += [line for line in dict.fromkeys(details) if line not in texts]
-                else:
-                    texts += _lines(record.get("event", ""))
-    except (OSError, ValueError):
-        texts = []
+        written = path.read_text(errors="replace")
+    except OSError:
+        written = ""
+    for record in map(_record, written.splitlines()):
+        if record.get("level") in ("error", "critical"):
+            details = [line for each in record.get("error_detail") or [] for line in _lines(each.get("exc_value"))]
+            if details:  # of an exception, what was said before or is wrapped by another one is said once
+                texts += [line for line in dict.fromkeys(details) if line not in texts]
+            else:
+                texts += _lines(record.get("event", ""))
     return [*texts, f"log: {path}"]
+
+
+def _record(line: str) -> dict[str, Any]:
+    """What a line of a log says, where it is JSON and whole: a task that was killed may leave half a line."""
+    try:
+        return json.loads(line) if line.startswith("{") else {}
+    except ValueError:
+        return {}
 
 
 def _lines(text: object) -> list[str]:
     return str(text).splitlines()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

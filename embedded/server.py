@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import psycopg
-from psycopg import sql
 
 from embedded import tuning
 from embedded.binaries import Binaries, psql_binary, server_binaries
+from embedded.databases import ADDRESS, ADMIN, METADATA, accepts, make_databases
 from embedded.errors import EmbeddedError, last_lines, server_failed
 from embedded.files import locked, make_folder, open_log, read_json, write_json
 from embedded.place import (
@@ -38,16 +37,12 @@ from embedded.place import (
     server_folder,
 )
 from embedded.processes import alive, living, stop_all, wait_until
-from growth.passwords import hashed
-from growth.settings import ROLES, Warehouse
+from growth.settings import Warehouse
 
 __all__ = ["EmbeddedError", "EmbeddedPostgres", "ServerStatus", "psql_binary"]
 
-ADDRESS = "127.0.0.1"
 FIRST_PORT = 5439
 PORTS_TRIED = 200
-ADMIN = "embedded_admin"  # its password is random and kept beside the data, so that the owner's may change
-METADATA = "airflow"  # role and database of Airflow's metadata
 # Whose passwords are random where the environment sets none: a superuser of this server acts as the user who runs it,
 # and the loopback address is open to every user of the machine. Analyst only reads, with a password that people know.
 OWN = ("owner", "ingest", "transform")
@@ -171,8 +166,8 @@ class EmbeddedPostgres:
         is_new = not self._secrets().keys() >= set(OWN)  # to the server; older releases left roles their names
         warehouse = Warehouse.at(ADDRESS, self._running_port(), self._own_passwords())
         wanted = warehouse if here else None
-        if launch or is_new or not self._accepts(wanted):
-            self._make_databases(wanted)
+        if launch or is_new or not accepts(self.metadata_conninfo(), wanted):
+            make_databases(self._running_port(), self._secrets(), wanted)
         return warehouse
 
     def _lock(self) -> AbstractContextManager[int]:
@@ -278,7 +273,7 @@ class EmbeddedPostgres:
         """Start the server process on a free port, and remember the port."""
         binaries, account = how
         config = self.data / "growth.conf"
-        config.write_text(tuning.as_file(tuning.settings(self.data, _cluster_name(self.data))))
+        config.write_text(tuning.as_file(tuning.settings(self.data)))
         account.own(config)
         state = read_json(self.home / STATE_FILE)
         ports = [state.get("port"), *range(self._first_port, self._first_port + PORTS_TRIED)]
@@ -337,58 +332,6 @@ class EmbeddedPostgres:
                 print("growth: Postgres is recovering from an unclean stop", file=sys.stderr)
                 told = True
             time.sleep(0.02)
-
-    def _accepts(self, warehouse: Warehouse | None) -> bool:
-        """Whether the owner reaches the warehouse, and Airflow its metadata."""
-        try:
-            for conninfo in [self.metadata_conninfo(), *([warehouse.conninfo()] if warehouse else [])]:
-                psycopg.connect(conninfo, connect_timeout=10).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def _make_databases(self, warehouse: Warehouse | None) -> None:
-        """Make roles and databases that are absent, and set the passwords to those of now."""
-        passwords = self._secrets()
-        wanted = [(METADATA, passwords[METADATA], METADATA, "nosuperuser")]
-        if warehouse:
-            wanted.append((warehouse.user, warehouse.passwords[warehouse.user], warehouse.database, "superuser"))
-        try:
-            with psycopg.connect(
-                host=ADDRESS,
-                port=self._running_port(),
-                dbname="postgres",
-                user=ADMIN,
-                password=passwords[ADMIN],
-                connect_timeout=10,
-                autocommit=True,
-            ) as conn:
-                for role, password, database, attribute in wanted:
-                    known = conn.execute("select from pg_roles where rolname = %s", [role]).fetchone() is not None
-                    conn.execute(
-                        sql.SQL("{} role {} login {} password {}").format(
-                            sql.SQL("alter" if known else "create"),
-                            sql.Identifier(role),
-                            sql.SQL(attribute),
-                            hashed(conn, role, password),
-                        )
-                    )
-                    if role == METADATA:  # losing the last moment of a crash is nothing to it, and it commits often
-                        conn.execute(sql.SQL("alter role {} set synchronous_commit = off").format(sql.Identifier(role)))
-                    if conn.execute("select from pg_database where datname = %s", [database]).fetchone() is None:
-                        conn.execute(
-                            sql.SQL("create database {} owner {}").format(
-                                sql.Identifier(database), sql.Identifier(role)
-                            )
-                        )
-                if warehouse:  # `create_roles` makes them; of a server of an older release they have known passwords
-                    there = {name for (name,) in conn.execute("select rolname from pg_roles")}
-                    for role in there.intersection(ROLES):
-                        statement = sql.SQL("alter role {} password {}")
-                        secret = hashed(conn, role, warehouse.passwords[role])
-                        conn.execute(statement.format(sql.Identifier(role), secret))
-        except (psycopg.Error, KeyError) as error:
-            raise EmbeddedError(f"cannot prepare the databases of the embedded Postgres: {error}") from error
 
 
 def _cluster_name(data: Path) -> str:

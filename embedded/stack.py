@@ -21,6 +21,7 @@ from embedded.files import locked, make_folder, open_log, read_json
 from embedded.metadata import ADDRESS, LOGIN, MARK, airflow_environment, fail_abandoned_runs, migrate, web_port
 from embedded.place import home_key
 from embedded.processes import alive, living, stop_all, with_environment
+from embedded.progress import say
 from embedded.server import EmbeddedPostgres, is_free
 from growth.settings import DASHBOARD_PORT, PORTAL_PORT, PROJECT_ROOT, Warehouse
 
@@ -95,7 +96,7 @@ class AirflowStack:
                     self._stop_processes()  # orphans of a killed supervisor
                     fail_abandoned_runs(self.home)
                     self._start()
-        _say(f"Airflow: {self.url}   login: {LOGIN} / {LOGIN}")
+        say(f"Airflow: {self.url}   login: {LOGIN} / {LOGIN}")
 
     def down(self) -> None:
         """Stop all processes and wait, those of a supervisor that was killed included.
@@ -143,9 +144,9 @@ class AirflowStack:
         if port is None:
             raise EmbeddedError(f"no free port from {wanted} to {wanted + PORTS_TRIED - 1} on {ADDRESS}")
         if port != wanted:
-            _say(f"Port {wanted} is taken: Airflow gets {port} (AIRFLOW_PORT chooses another).")
+            say(f"Port {wanted} is taken: Airflow gets {port} (AIRFLOW_PORT chooses another).")
         environment = self.environment(port)
-        _say("Starting Airflow ...")
+        say("Starting Airflow ...")
         migrate(self.home, environment)
         begin = datetime.now(UTC)
         log = open_log(self.log)
@@ -202,7 +203,3 @@ def _unhealthy(health: dict[str, dict[str, str | None]], begin: datetime) -> lis
         if part.get("status") != "healthy" or not beat or datetime.fromisoformat(beat) < begin:
             missing.append(name)
     return missing
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -24,17 +24,15 @@ def memory_bytes() -> int:
     return min(sizes)
 
 
-def settings(data: Path, cluster_name: str) -> dict[str, str]:
+def settings(data: Path) -> dict[str, str]:
     """Server settings: durable, without replication, for large loads and sorts by few connections.
 
     Args:
         data: the data folder, whose disk bounds the write-ahead log.
-        cluster_name: shown in the title of every server process, which is how they are told apart.
     """
     memory = memory_bytes()
     disk = shutil.disk_usage(data).free
     chosen = {
-        "cluster_name": cluster_name,
         "shared_buffers": _megabytes(memory // 4, 32, 2048),
         "effective_cache_size": _megabytes(memory // 2, 64, 64 * 1024),
         "work_mem": _megabytes(memory // 64, 64, 256),

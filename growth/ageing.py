@@ -7,7 +7,6 @@ one of its days, or a model is built from nothing. Who needs what is asked of ``
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +16,8 @@ from typing import Any
 
 import psycopg
 
-from growth.settings import Warehouse, cold_folder, feeds_folder, growth_home
+from growth import parsing
+from growth.settings import Warehouse, cold_folder, feeds_folder
 from ingest import cold, cold_files
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
@@ -273,10 +273,7 @@ def _models(nodes: Mapping[str, Any]) -> list[Reader]:
 
 def _nodes() -> dict[str, Any]:
     """The models and snapshots of the project, as dbt parsed it last; none where it did not yet."""
-    path = growth_home() / "dbt" / "target-prod" / "manifest.json"
-    if not path.exists():
-        return {}
-    nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"]
+    nodes = (parsing.manifest() or {"nodes": {}})["nodes"]
     return {name: node for name, node in nodes.items() if node["resource_type"] in ("model", "snapshot")}
 
 

@@ -5,7 +5,6 @@ Source: dbt's manifest and the comments of ``dbt_project/tests/generic``.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -14,8 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from growth import parsing
 from growth.dbt import LAYERS, TAGS
-from growth.settings import PROJECT_ROOT, growth_home
+from growth.settings import PROJECT_ROOT
 
 GATES = ("raw", *LAYERS, "none")
 DOCUMENT = PROJECT_ROOT / "docs" / "data-quality.md"
@@ -85,9 +85,9 @@ def parse() -> list[Check]:
     result = dbt.invoke(["parse", "--quiet"], warehouse)
     if not result.succeeded:
         raise RuntimeError(result.error)
-    return read_checks(
-        json.loads((growth_home() / "dbt" / "target-prod" / "manifest.json").read_text(encoding="utf-8"))
-    )
+    manifest = parsing.manifest()
+    assert manifest is not None  # it has just parsed
+    return read_checks(manifest)
 
 
 def _check(test: dict[str, Any], nodes: dict[str, Any]) -> Check:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from growth import packages, table
+from growth import console, packages, table
 from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
@@ -25,14 +24,8 @@ from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
 from growth.precheck.command import check
 from growth.rejects import rejects
-from growth.settings import (
-    Warehouse,
-    cold_folder,
-    feeds_folder,
-    forget_other_servers,
-    growth_home,
-    landing_folder,
-)
+from growth.servers import down, up
+from growth.settings import feeds_folder, forget_other_servers, growth_home, landing_folder
 from growth.thaw import thaw
 
 GROUP_HELP = """\
@@ -60,6 +53,8 @@ cli.add_command(dashboard)
 cli.add_command(metrics)
 cli.add_command(portal)
 cli.add_command(thaw)
+cli.add_command(up)
+cli.add_command(down)
 
 
 @cli.command()
@@ -81,7 +76,7 @@ def load(feeds: list[str]) -> None:
     contracts = load_contracts(feeds_folder())
     for warning in warnings(contracts):
         say(warning)
-    run_id = f"load {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("load")
     results = load_files(warehouse, feeds or contracts, run_id, say)
     if any(result.status == "refused" for result in results):
         sys.exit(1)
@@ -94,7 +89,7 @@ def unload(path: str) -> None:
     from growth.rejects import contract_of
     from ingest.unload import unload as unload_file
 
-    run_id = f"unload {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("unload")
     count = unload_file(connect().conninfo("ingest"), contract_of(path), path, run_id=run_id)
     say(f"{path}: {count:,} records taken out of raw")
     if (landing_folder() / path).exists():
@@ -146,14 +141,13 @@ def publish(roll_back: bool, force: bool) -> None:
     from growth.turns import no_run_beside
 
     warehouse = prepared()
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
     if roll_back:
-        restored = rollback(warehouse, f"rollback {now}", force=force)
+        restored = rollback(warehouse, console.run_id("rollback"), force=force)
         say(f"The marts are those of publication {restored.restored_publication_id} again.")
         for mart in restored.left:
             say(f"mart.{mart} did not exist then, and stays as it is.")
         return
-    run_id = f"publish {now}"
+    run_id = console.run_id("publish")
     # a run beside would build candidates that no gate has judged; what dbt says is no result of ours
     with no_run_beside(warehouse), contextlib.redirect_stdout(sys.stderr):
         for layer in ("raw", *dbt.LAYERS):
@@ -180,7 +174,7 @@ def rebuild_history() -> None:
     from ingest.standstill import standstill
 
     warehouse = prepared()
-    run_id = f"rebuild-history {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("rebuild-history")
     with (
         no_run_beside(warehouse),
         standstill(warehouse.conninfo("transform")),
@@ -294,43 +288,6 @@ def notebook(has_browser: bool) -> None:
 
 
 @cli.command()
-@click.option("--ui", is_flag=True, help="Also start Airflow with its web interface.")
-def up(ui: bool) -> None:
-    """Start the embedded Postgres (and Airflow)."""
-    refuse_in_stack()
-    warehouse = prepared()
-    say(f"The warehouse listens on {warehouse.host}:{warehouse.port}, database {warehouse.database}.")
-    if ui:
-        from embedded.airflow import AirflowStack
-
-        AirflowStack(growth_home(), warehouse).up()
-
-
-@cli.command()
-@click.option("--purge", is_flag=True, help="Also delete the embedded Postgres with all its data.")
-def down(purge: bool) -> None:
-    """Stop what `up` started; data stay."""
-    refuse_in_stack()
-    from embedded.airflow import AirflowStack
-    from embedded.server import EmbeddedPostgres
-
-    AirflowStack(growth_home(), None).down()
-    server = EmbeddedPostgres(growth_home())
-    if purge:
-        server.purge()
-        made = ["airflow", "alerts", "dbt", "edr", "logs", "pycache"]  # what we made, and nothing else that lies there
-        if is_embedded := Warehouse.from_environment() is None:
-            made.append(cold_folder().name)
-        for name in made:
-            shutil.rmtree(growth_home() / name, ignore_errors=True)
-        kept = "" if is_embedded else " The warehouse of WAREHOUSE_HOST stays, and the files of its old rows."
-        say(f"Stopped, and all data deleted.{kept}")
-    else:
-        server.stop()
-        say("Stopped.")
-
-
-@cli.command()
 @click.option("--index-only", is_flag=True, help="Only the index page, without a warehouse.")
 def report(index_only: bool) -> None:
     """Write the report pages: dbt docs, Elementary's report where its package is in use, and an index of both."""
@@ -382,13 +339,13 @@ def sources(check: bool) -> None:
 
     contracts = load_contracts(feeds_folder())
     project = PROJECT_ROOT / "dbt_project"
-    stale = stale_sources(contracts, project)
     if check:
+        stale = stale_sources(contracts, project)
         for path in stale:
             say(f"{path} is stale: run `growth sources`.")
         sys.exit(1 if stale else 0)
-    write_sources(contracts, project)
-    say(f"{len(stale)} sources files written." if stale else "The sources files are up to date.")
+    written = write_sources(contracts, project)
+    say(f"{len(written)} sources files written." if written else "The sources files are up to date.")
 
 
 def main() -> None:

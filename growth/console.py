@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,11 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 def say(text: str) -> None:
     """Tell the user something that is not a result."""
     click.echo(text, err=True)
+
+
+def run_id(command: str) -> str:
+    """What the ledger calls what a command does that begins now."""
+    return f"{command} {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
 
 
 def connect() -> Warehouse:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ import psycopg
 from growth import ageing, hooks, masking, packages, parsing
 from growth.hooks import is_lost_connection
 from growth.outdated import WHAT_TO_DO, outdated_tables
-from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, growth_home
+from growth.settings import PROJECT_ROOT, Warehouse, dbt_folder, dbt_target, feeds_folder
 from ingest.contract_files import load_contracts
 
 log = logging.getLogger(__name__)
@@ -102,16 +101,14 @@ class DbtResult:
 
 def environment(warehouse: Warehouse, target: str) -> dict[str, str]:
     """The variables that a dbt command of this project needs."""
-    state = growth_home() / "dbt"
     project = str(PROJECT_ROOT / "dbt_project")
     return {
         **warehouse.environment(),
         "DBT_PROJECT_DIR": project,
         "DBT_PROFILES_DIR": project,
         "DBT_TARGET": target,
-        # a folder each: what is parsed for one target is of no use to the other
-        "DBT_TARGET_PATH": str(state / f"target-{target}"),
-        "DBT_LOG_PATH": str(state / "logs"),
+        "DBT_TARGET_PATH": str(dbt_target(target)),
+        "DBT_LOG_PATH": str(dbt_folder() / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         **packages.environment(),
     }
@@ -169,10 +166,10 @@ def compiled(warehouse: Warehouse, analysis: str) -> str:
     Raises:
         ValueError: dbt could not compile it.
     """
-    result = invoke(["compile", "--quiet", "--log-level", "none", "--select", analysis], warehouse)
+    result = invoke(["compile", *packages.QUIETLY, "--select", analysis], warehouse)
     if not result.succeeded:
         raise ValueError(result.error or "\n".join(map(describe, result.failures)))
-    [path] = (growth_home() / "dbt" / "target-prod" / "compiled").rglob(f"{analysis}.sql")
+    [path] = (dbt_target() / "compiled").rglob(f"{analysis}.sql")
     return path.read_text(encoding="utf-8")
 
 
@@ -192,8 +189,7 @@ def run_layer(
     Raises:
         ColdFileBroken: rows that are needed left raw, and cannot be brought back.
     """
-    parsed = growth_home() / "dbt" / f"target-{target}" / "manifest.json"
-    if layer == "dwh" and not full_refresh and (tables := outdated_tables(warehouse, parsed)):
+    if layer == "dwh" and not full_refresh and (tables := outdated_tables(warehouse, parsing.manifest(target))):
         error = WHAT_TO_DO.format(tables=", ".join(tables))
         return DbtResult(succeeded=False, node_count=0, failures=(), error=error)
     if layer == "dwh":
@@ -205,7 +201,7 @@ def run_layer(
     if full_refresh:
         arguments.append("--full-refresh")
     result = invoke(arguments, warehouse, target)
-    if layer == "staging" and result.succeeded and (error := _untagged(domains, parsed)):
+    if layer == "staging" and result.succeeded and (error := _untagged(domains, target)):
         return replace(result, succeeded=False, error=error)
     if layer == "dwh" and any(ROWS_AWAY in failure.message for failure in result.failures):
         log.info("A file was loaded after rows were brought back, and before models looked: both once more.")
@@ -214,11 +210,11 @@ def run_layer(
     return result
 
 
-def rebuild_history(warehouse: Warehouse, *, target: str = "prod") -> DbtResult:
+def rebuild_history(warehouse: Warehouse) -> DbtResult:
     """Build every slowly changing dimension anew from the extracts in raw, in the order of their dates."""
     arguments = ["build", "--exclude-resource-type", "test", "unit_test", "--full-refresh"]
     arguments += ["--select", "+tag:snapshot", "+config.incremental_strategy:rebuild_history"]
-    return invoke(arguments, warehouse, target)
+    return invoke(arguments, warehouse)
 
 
 def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
@@ -226,17 +222,17 @@ def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
     return [f"tag:{layer},tag:{domain}" for domain in domains] or [f"tag:{layer}"]
 
 
-def _untagged(domains: Sequence[str], parsed: Path) -> str:
+def _untagged(domains: Sequence[str], target: str) -> str:
     """What to do about domains without any model that their tag selects; empty where there is none of them."""
-    if not domains:
+    parsed = parsing.manifest(target)
+    if not domains or parsed is None:
         return ""
-    nodes = json.loads(parsed.read_text(encoding="utf-8"))["nodes"].values()
-    tags = [set(node["tags"]) for node in nodes if node["resource_type"] == "model"]
+    tags = [set(node["tags"]) for node in parsed["nodes"].values() if node["resource_type"] == "model"]
     names = [domain for domain in domains if not any({"staging", domain} <= each for each in tags)]
     return UNTAGGED.format(domains=", ".join(names)) if names else ""
 
 
-def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = (), target: str = "prod") -> DbtResult:
+def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()) -> DbtResult:
     """Run the data tests of a layer; ``raw`` are the tests that follow from the contracts.
 
     A test that compares layers belongs to the latest of them: every gate leaves out what reads a layer after its own.
@@ -253,7 +249,7 @@ def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()
     arguments += ["--exclude", "tag:freshness", "tag:elementary", *(f"tag:{each}" for each in later)]
     if domains:  # what is compared with models of another domain, or of several, waits until these are built
         arguments += ["--indirect-selection", "buildable"]
-    return invoke(arguments, warehouse, target)
+    return invoke(arguments, warehouse)
 
 
 def _delivered_sources(warehouse: Warehouse, domains: Sequence[str]) -> list[str]:
@@ -279,10 +275,9 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
         psycopg.OperationalError: no connection.
     """
     # a folder of its own: a run of growth_daily may be writing the other one, whose parsed project is good here, too
-    state = growth_home() / "dbt"
     arguments = ["test", "--quiet", "--select", "tag:freshness", *also]
-    arguments += ["--target-path", str(state / "target-freshness")]
-    if (parsed := state / "target-prod" / parsing.PARSED).exists():  # not so in a home that never ran anything
+    arguments += ["--target-path", str(dbt_target("freshness"))]
+    if (parsed := dbt_target() / parsing.PARSED).exists():  # not so in a home that never ran anything
         arguments += ["--partial-parse-file-path", str(parsed)]
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
         conn.execute("set lock_timeout = 0")  # a backup, which keeps these tests out, may take hours
@@ -291,8 +286,14 @@ def check_freshness(warehouse: Warehouse, *also: str) -> DbtResult:
 
 
 def mart_names(domains: Sequence[str] = ()) -> list[str]:
-    """The marts of the project, or of domains, as dbt parsed it last: what publishing takes from the candidates."""
-    manifest = json.loads((growth_home() / "dbt" / "target-prod" / "manifest.json").read_text())
+    """The marts of the project, or of domains, as dbt parsed it last: what publishing takes from the candidates.
+
+    Raises:
+        FileNotFoundError: it never did.
+    """
+    manifest = parsing.manifest()
+    if manifest is None:
+        raise FileNotFoundError(f"no {parsing.MANIFEST} in {dbt_target()}: dbt has built no mart here yet")
     return sorted(
         node["name"]
         for node in manifest["nodes"].values()

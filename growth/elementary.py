@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ import psycopg
 import yaml
 
 from growth import dbt, packages
+from growth.files import part_of, write_whole
 from growth.settings import Warehouse, growth_home, reports_folder
 
 log = logging.getLogger(__name__)
@@ -97,11 +97,13 @@ def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
     """
     folder = reports_folder() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / ".fresh.html"
-    _edr(warehouse, ["report", "--file-path", str(fresh), "--open-browser", "false"])
-    dated = folder / f"{now or datetime.now(UTC):{DATED}}.html"
-    shutil.copyfile(fresh, dated)
-    fresh.replace(folder / NEWEST)
+    fresh = part_of(folder / NEWEST)
+    try:
+        _edr(warehouse, ["report", "--file-path", str(fresh), "--open-browser", "false"])
+        write_whole(folder / f"{now or datetime.now(UTC):{DATED}}.html", fresh.read_bytes())
+        fresh.replace(folder / NEWEST)
+    finally:
+        fresh.unlink(missing_ok=True)
     for old in dated_reports()[KEPT_REPORTS:]:
         old.unlink()
     return folder / NEWEST

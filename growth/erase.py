@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TextIO
 
 import click
 import psycopg
 
-from growth import ageing, people, people_files, table
+from growth import ageing, console, people, people_files, table
 from growth.console import prepared, say
 from growth.people import KEPT_FAILURES, ROLLBACK_COPIES, People, Place
 from growth.settings import Warehouse, cold_folder, feeds_folder
@@ -55,7 +54,7 @@ def erase(identity: str, users: Sequence[str], users_from: TextIO | None, dry_ru
         sys.exit(_name_files(who, retired))
     if not yes:
         click.confirm(f"Erase {len(who.users)} ids of {identity}? There is no way back.", abort=True, err=True)
-    run_id = f"erase {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("erase")
     with no_run_beside(warehouse):
         _erase(warehouse, who, run_id, is_known=bool(found))
         left = _rebuild(warehouse, run_id) if found else ""

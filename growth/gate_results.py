@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 
 from growth import ageing, invocations
 from growth.dbt import DbtResult, check_layer
+from growth.gate_names import FRESHNESS
 from growth.operations import KEPT_DAYS
 from growth.settings import Warehouse
 
@@ -29,7 +30,6 @@ select run_id, gate, check_name, kind, tag, severity, status, failing_row_count,
 from mart.gate_results where run_id = %s order by gate, check_name
 """
 
-FRESHNESS = "freshness"  # stands for a gate; of data_quality, by the clock
 WARNED = """
 select run_id, gate, check_name, kind, tag, severity, status, failing_row_count, coalesce(kept_in, '') as kept_in
 from mart.gate_results as results

@@ -1,7 +1,7 @@
 """Let old rows leave raw at the end of a run, and let people hear of it when they cannot.
 
 Target: the check ``old_rows_leave_raw`` in ``mart.gate_results``, of a gate of its own that stops nothing; which feeds
-and why, in schema dq_failures. So it is told, counted and shown as any check that warns.
+and why, in schema dq_failures. So it is told and counted as any check that warns.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from psycopg import sql
 
 from growth import ageing, gate_results
 from growth.dbt import CheckResult, DbtResult
+from growth.gate_names import AGEING
 from growth.settings import Warehouse, feeds_folder
 from ingest.contract_files import load_contracts
 
-AGEING = "ageing"  # stands for a gate in mart.gate_results
 CHECK = "old_rows_leave_raw"
 KEPT_IN = sql.Identifier("dq_failures", CHECK)
 # The comment is what dq_failure_days goes by (macro keep_failures).

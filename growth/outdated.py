@@ -5,9 +5,7 @@ Source: the columns that the models promise (their contracts are enforced), as d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -26,20 +24,19 @@ WHAT_TO_DO = (
 )
 
 
-def outdated_tables(warehouse: Warehouse, manifest: Path) -> list[str]:
+def outdated_tables(warehouse: Warehouse, manifest: Mapping[str, Any] | None) -> list[str]:
     """The tables, each with what differs, such as ``dwh.fct_events (slice_key is missing)``.
 
     Args:
         warehouse: where they are.
         manifest: what dbt parsed last; nothing is said where there is none.
     """
-    if not manifest.exists():
+    if manifest is None:
         return []
-    nodes = json.loads(manifest.read_text())["nodes"].values()
     # a package's models promise no columns, and it brings its tables up to date by itself
     models = [
         node
-        for node in nodes
+        for node in manifest["nodes"].values()
         if node["config"].get("materialized") == "incremental" and node["config"]["contract"]["enforced"]
     ]
     with psycopg.connect(warehouse.conninfo("transform")) as conn:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from growth.files import part_of
 from growth.settings import PROJECT_ROOT, Warehouse
 
 STAND_INS = PROJECT_ROOT / "dbt_project" / "stand_ins"
@@ -66,7 +67,7 @@ def fetch() -> str:
     from growth import dbt
 
     target = real_folder()
-    fresh = target.with_name(f"{target.name}.new")
+    fresh = part_of(target)
     shutil.rmtree(fresh, ignore_errors=True)
     # deps needs a profile, and no connection; of a hub that does not answer its log has hundreds of lines, and we one
     result = dbt.invoke(["deps", *QUIETLY], Warehouse.at("127.0.0.1", 5432), variables={"DBT_PACKAGES_DIR": str(fresh)})

@@ -6,17 +6,17 @@ dbt takes seconds to parse the project, and half a second to read what it parsed
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from growth.settings import Warehouse
+from growth.settings import Warehouse, dbt_target
 
-PARSED = "partial_parse.msgpack"
+PARSED, MANIFEST = "partial_parse.msgpack", "manifest.json"
 SOURCES = ("*.sql", "*.yml", "*.csv")
 # Commands that are run again and again, and what makes another project of the same files.
 REPEATED = ("build", "run", "test", "docs")
@@ -79,6 +79,12 @@ def kept(arguments: Sequence[str], settings: Mapping[str, str]) -> Any:
     if folder not in _kept or _kept[folder][0] != state:
         _kept[folder] = (state, dbtRunner().invoke(["parse", "--quiet"]).result)
     return _kept[folder][1]
+
+
+def manifest(target: str = "prod") -> dict[str, Any] | None:
+    """What dbt parsed last for a target; None where it never did."""
+    path = dbt_target(target) / MANIFEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _files(settings: Mapping[str, str]) -> set[tuple[str, int]]:

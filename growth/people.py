@@ -16,11 +16,10 @@ from psycopg import sql
 
 from growth.settings import Warehouse
 from ingest.contract import Contract
+from ingest.id_texts import any_of, long_ids, patterns
 from ingest.tombstones import clean
 
 USER_COLUMNS = ("user_id", "userid")
-# Shorter ids are the same text as many a value that is nobody.
-LONG_ID = 6
 # Columns of Elementary with failing rows as JSON, for those who have it keep some (test_sample_row_count).
 SAMPLES = ("result_row", "result_rows")
 TABLES = """
@@ -96,7 +95,7 @@ def find(conn: psycopg.Connection, people: People) -> list[Place]:
         if each.users and (count := _count(conn, each, each.rows_of(people))):
             places.append(Place(each.name, count, is_sure=each.has_identity or people.is_only))
             continue
-        long = [user for user in people.users if len(user) >= LONG_ID]
+        long = long_ids(people.users)
         if long and each.texts and (count := _count(conn, each, _equal(each.texts, long))):
             places.append(Place(each.name, count, is_sure=False))
     return places
@@ -180,34 +179,18 @@ def erase_messages(warehouse: Warehouse, people: People) -> list[Place]:
 
 def _quotes(columns: Sequence[str], users: Sequence[str]) -> sql.Composed:
     """Whether a row has a long id as a word, a short one between quotes, or any as a value of a sampled row."""
-    long, short = ([user for user in users if (len(user) >= LONG_ID) == is_long] for is_long in (True, False))
-    patterns = [word(long)] * bool(long) + [quoting(short)] * bool(short)
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     conditions = [
         _equal(columns, users),
-        *(sql.SQL("concat_ws(' ', {}) ~ {}").format(names, sql.Literal(pattern)) for pattern in patterns),
+        *(sql.SQL("concat_ws(' ', {}) ~ {}").format(names, sql.Literal(pattern)) for pattern in patterns(users)),
         # JSON, in which a number has no quotes; of other texts that would be every other count
         *(
-            sql.SQL("{} ~ {}").format(sql.Identifier(name), sql.Literal(rf"[:,\[] ?({_any(users)})[],}}]"))
+            sql.SQL("{} ~ {}").format(sql.Identifier(name), sql.Literal(rf"[:,\[] ?({any_of(users)})[],}}]"))
             for name in SAMPLES
             if name in columns
         ),
     ]
     return sql.SQL("({})").format(sql.SQL(" or ").join(conditions))
-
-
-def word(users: Sequence[str]) -> str:
-    """A regular expression, of Postgres and of Python, for an id that is no part of another text: its first group."""
-    return rf"(?<![\w@.-])({_any(users)})(?![\w@-])"
-
-
-def quoting(users: Sequence[str]) -> str:
-    """The same for an id between quotes, brackets or commas, as messages, literals of SQL and JSON have it."""
-    return rf"""["'(=,] ?({_any(users)})(?=\\?[)"',])"""
-
-
-def _any(users: Sequence[str]) -> str:
-    return "|".join(map(re.escape, sorted(users, key=len, reverse=True)))
 
 
 def vacuum(warehouse: Warehouse) -> None:

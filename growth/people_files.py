@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from growth.people import LONG_ID, People, quoting, word
-from growth.settings import growth_home, landing_folder, reports_folder
+from growth.people import People
+from growth.settings import dbt_folder, growth_home, landing_folder, reports_folder
 from ingest.contract import Contract, header_key
 from ingest.errors import IngestError
-from ingest.landing import ARCHIVE_FOLDER
+from ingest.id_texts import patterns
+from ingest.landing import ARCHIVE_FOLDER, finished
 from ingest.source import Source, open_source
 from ingest.tombstones import SPACE, as_number, has_numbers
 
@@ -67,11 +68,11 @@ def write_over(people: People) -> list[Path]:
     Returns:
         The files that held any.
     """
-    changed, patterns = [], _patterns(people.users)
+    changed, expressions = [], [re.compile(text.encode()) for text in patterns(people.users)]
     for path in _ours():
         try:
             content = path.read_bytes()
-            changes = [] if b"\0" in content[:1024] else list(_changes(content, patterns))
+            changes = [] if b"\0" in content[:1024] else list(_changes(content, expressions))
             if changes:
                 with path.open("r+b") as file:
                     for start, text in changes:
@@ -86,28 +87,22 @@ def write_over(people: People) -> list[Path]:
 def _ours() -> Iterator[Path]:
     home = growth_home()
     airflow = Path(os.environ.get("AIRFLOW_HOME") or home / "airflow")
-    logs = {home / "logs", home / "dbt" / "logs", home / "airflow", airflow / "logs"}
+    logs = {home / "logs", dbt_folder() / "logs", home / "airflow", airflow / "logs"}
     for folder in sorted({*logs, home / "edr", reports_folder()}):
         for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 yield path
-    yield from (home / "dbt").glob("*/run_results.json")
+    yield from dbt_folder().glob("*/run_results.json")
 
 
-def _patterns(users: Sequence[str]) -> list[re.Pattern[bytes]]:
-    long, short = ([user for user in users if (len(user) >= LONG_ID) == is_long] for is_long in (True, False))
-    texts = [word(long)] * bool(long) + [quoting(short)] * bool(short)
-    return [re.compile(text.encode()) for text in texts]
-
-
-def _changes(content: bytes, patterns: Sequence[re.Pattern[bytes]]) -> Iterator[tuple[int, bytes]]:
+def _changes(content: bytes, expressions: Sequence[re.Pattern[bytes]]) -> Iterator[tuple[int, bytes]]:
     """Where something is to be written, and what: as long as before, and what was JSON stays JSON."""
-    for pattern in patterns:
-        for match in pattern.finditer(content):
+    for expression in expressions:
+        for match in expression.finditer(content):
             yield match.start(1), re.sub(rb"[^0-9]", b"x", re.sub(rb"[0-9]", b"0", match[1]))
     for packed in PACKED.finditer(content):
         unpacked = bytearray(base64.b64decode(packed[1]))
-        changes = list(_changes(bytes(unpacked), patterns))
+        changes = list(_changes(bytes(unpacked), expressions))
         for start, text in changes:
             unpacked[start : start + len(text)] = text
         if changes:
@@ -118,7 +113,7 @@ def _look(path: Path, contract: Contract, users: Sequence[str]) -> HoldingFile |
     """Whether a file holds any of them: first as a text anywhere, then in the column of users."""
     with tempfile.TemporaryDirectory() as folder:
         # by its name it is known of which kind it is
-        named = Path(folder) / NUMBER.sub("", path.name).removesuffix(".part").removesuffix(".tmp")
+        named = Path(folder) / finished(NUMBER.sub("", path.name))
         named.symlink_to(path)
         try:
             if not any(_has_text(block, users) for block in _blocks(named, contract)):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import click
 import psycopg
 
-from growth import table
+from growth import console, table
 from growth.console import connect, feeds_option, landed_path, prepared, say
 from growth.settings import feeds_folder
 from growth.status import refused_files
@@ -110,7 +109,7 @@ def replay(path: str | None, feeds: list[str]) -> None:
     """
     warehouse = prepared()
     contracts = load_contracts(feeds_folder())
-    run_id = f"replay {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("replay")
     chosen = [contract_of(path).feed] if path else feeds or list(contracts)
     done = [
         result

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
 from growth import dbt, elementary, packages, parsing
-from growth.settings import PROJECT_ROOT, Warehouse, growth_home, reports_folder
+from growth.files import write_whole
+from growth.settings import PROJECT_ROOT, Warehouse, dbt_target, reports_folder
 from growth.status import last_publication
 
 DOCS = "dbt-docs"
@@ -68,7 +68,7 @@ def write_docs(warehouse: Warehouse) -> bool:
     if not result.succeeded:
         raise DocsFailed(f"dbt docs generate: {result.error}")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(growth_home() / "dbt" / "target-prod" / "static_index.html", folder / "index.html")
+    write_whole(folder / "index.html", (dbt_target() / "static_index.html").read_bytes())
     mark.write_text(version, encoding="utf-8")
     return True
 
@@ -108,12 +108,8 @@ def write_index(warehouse: Warehouse | None = None) -> Path:
 
 
 def _write_page(page: Path, title: str, body: str) -> Path:
-    """Write a page whole or not at all: it may be read meanwhile."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    fresh = page.with_name(f".{page.name}")
-    fresh.write_text(PAGE.format(title=title, body=body, now=datetime.now(UTC)), encoding="utf-8")
-    fresh.replace(page)
-    return page
+    return write_whole(page, PAGE.format(title=title, body=body, now=datetime.now(UTC)).encode())
 
 
 def _project_version() -> str:

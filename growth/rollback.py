@@ -37,7 +37,6 @@ select
     true,
     %s
 from mart.publications order by publication_id desc limit 1
-returning publication_id
 """
 INSTRUCTIONS = """\
 Nothing was changed. A forced publication gave these columns their present types; `growth publish --rollback --force` \
@@ -47,12 +46,10 @@ takes that back, too.\
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What was restored: rows per mart; ``left`` are the marts that have no earlier rows and stay as they are."""
+    """What was restored; ``left`` are the marts that have no earlier rows and stay as they are."""
 
-    publication_id: int
     restored_publication_id: int
     as_of_date: date | None
-    row_counts: dict[str, int]
     left: list[str]
 
 
@@ -134,7 +131,7 @@ def _kept(conn: psycopg.Connection, *, force: bool) -> Kept:
 def _record(conn: psycopg.Connection, run_id: str, kept: Kept, written: dict[str, Written]) -> Rollback:
     row_counts = {mart: result.row_count for mart, result in written.items()}
     changed_counts = {mart: result.changed_count for mart, result in written.items()}
-    row = conn.execute(
+    conn.execute(
         RECORD,
         (
             run_id,
@@ -144,6 +141,5 @@ def _record(conn: psycopg.Connection, run_id: str, kept: Kept, written: dict[str
             json.dumps(changed_counts),
             kept.publication_id,
         ),
-    ).fetchone()
-    assert row is not None
-    return Rollback(row[0], kept.publication_id, kept.as_of_date, row_counts, kept.left)
+    )
+    return Rollback(kept.publication_id, kept.as_of_date, kept.left)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT_ROOT = Path(os.environ.get("GROWTH_PROJECT") or Path(__file__).resolve().parent.parent)
+GROWTH_DAILY = "growth_daily"  # the DAG that loads, tests, builds and publishes
 ROLES = ("ingest", "transform", "analyst")
 # Variables by which libpq sets a session, and finds a server, beside what a connection string says.
 OF_SESSIONS = ("PGCLIENTENCODING", "PGDATESTYLE", "PGGEQO", "PGOPTIONS", "PGTZ")
@@ -39,6 +40,16 @@ def feeds_folder() -> Path:
 def reports_folder() -> Path:
     """Folder of the pages that people look at: Elementary's report, the dbt docs, an index of both."""
     return Path(os.environ.get("GROWTH_REPORTS") or PROJECT_ROOT / "reports").absolute()
+
+
+def dbt_folder() -> Path:
+    """Folder of what dbt writes: its logs, and its artifacts by target."""
+    return growth_home() / "dbt"
+
+
+def dbt_target(target: str = "prod") -> Path:
+    """Folder of dbt's artifacts of a target; each has its own: what is parsed for one is of no use to the other."""
+    return dbt_folder() / f"target-{target}"
 
 
 def cold_folder() -> Path:

@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from growth.files import write_whole
+
 # what every build of nginx understands: SHA-256, SHA-512 and bcrypt. It takes anything else for DES or plain text
 LINE = re.compile(r"[^:\s]+:(\$[56]\$(?:rounds=\d+\$)?[^$:]+\$[./A-Za-z0-9]{43,86}|\$2[aby]\$\d\d\$[./A-Za-z0-9]{53})")
 CERTIFICATE, KEY, USERS = "tls.crt", "tls.key", "users"
@@ -110,8 +112,9 @@ def prepare(source: Path, target: Path, name: str, owner: int | None = None) -> 
     (target / USERS).unlink(missing_ok=True)
     text = users(source)
     pair = own_certificate(source) or _kept(target, name) or self_signed(name)
+    own = None if owner is None else lambda fresh: os.chown(fresh, owner, 0)
     for file, content in ((CERTIFICATE, pair[0]), (KEY, pair[1]), (USERS, text.encode())):
-        _write(target / file, content, owner)
+        write_whole(target / file, content, mode=0o400, own=own)  # the proxy's user alone reads them
     return x509.load_pem_x509_certificate(pair[0]).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
@@ -138,17 +141,6 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, content: bytes, owner: int | None) -> None:
-    """Write a file whole or not at all, readable by the proxy's user alone."""
-    fresh = path.with_name(f".{path.name}")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
-        file.write(content)
-    if owner is not None:
-        os.chown(fresh, owner, 0)
-    fresh.replace(path)
 
 
 def main(source: Path, target: Path) -> int:

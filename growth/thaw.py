@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 
 import click
 import psycopg
 
-from growth import ageing
+from growth import ageing, console
 from growth.console import connect, say
 from growth.settings import Warehouse, cold_folder, feeds_folder
 from ingest import cold, cold_files
@@ -50,7 +49,7 @@ def _give_up(warehouse: Warehouse, contracts: Mapping[str, Contract]) -> None:
     with psycopg.connect(conninfo) as conn:
         loads = [load for load in cold.cold_loads(conn) if load.feed in contracts]
     faults = cold_files.broken(loads, cold_folder())
-    run_id = f"thaw {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    run_id = console.run_id("thaw")
     for load in loads:
         if fault := faults.get(load.load_id):
             click.echo(cold.give_up(conninfo, contracts[load.feed], load, run_id=run_id))

@@ -103,7 +103,7 @@ def initialise(warehouse: Warehouse, contracts: dict[str, Contract]) -> list[str
             )
         try:
             create_roles(conn, warehouse)
-            _create_schemas(conn, warehouse)
+            _create_schemas(conn)
         except psycopg.errors.InsufficientPrivilege as error:
             raise WarehouseUnusable(
                 f"Role {warehouse.user} may not set up the warehouse: {error.diag.message_primary}. "
@@ -172,7 +172,7 @@ def _set(conn: psycopg.Connection, database: sql.Identifier, settings_of: dict[s
             conn.execute(statement.format(sql.Identifier(role), database, sql.Identifier(name), sql.Literal(value)))
 
 
-def _create_schemas(conn: psycopg.Connection, warehouse: Warehouse) -> None:
+def _create_schemas(conn: psycopg.Connection) -> None:
     for schema, owner in SCHEMAS.items():
         conn.execute(
             sql.SQL("create schema if not exists {} authorization {}").format(

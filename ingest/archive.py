@@ -5,7 +5,6 @@ Where the ledger is that of an earlier time, what was archived since is moved ba
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import psycopg
 
 from ingest.contract import Contract
 from ingest.copy import connect
+from ingest.digest import sha256_of
 from ingest.errors import FileUnfinished
 from ingest.landing import ARCHIVE_FOLDER, EXTENSIONS, Delivery
 from ingest.source import Source
@@ -97,7 +97,7 @@ def move_back(conninfo: str, landing: Path, make_folder: Callable[[Path], object
         shown, feed = path.relative_to(folder).as_posix(), relative.parts[0]
         try:
             size = path.stat().st_size
-            if (feed, size) in sizes and (feed, size, _sha256(path)) in known:
+            if (feed, size) in sizes and (feed, size, sha256_of(path)) in known:
                 continue
             target = landing / relative
             if target.exists():
@@ -142,12 +142,7 @@ def delete_old(conninfo: str, contract: Contract, landing: Path) -> list[str]:
     sizes = {size for size, _ in over}
     deleted = []
     for path in sorted((folder / contract.feed).rglob("*")):
-        if path.is_file() and path.stat().st_size in sizes and (path.stat().st_size, _sha256(path)) in over:
+        if path.is_file() and path.stat().st_size in sizes and (path.stat().st_size, sha256_of(path)) in over:
             path.unlink()
             deleted.append(path.relative_to(folder).as_posix())
     return deleted
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,8 @@ from ingest.cold_files import ColdLoad
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import ColdFileBroken, RowsInUse
-from ingest.tables import create_time_index, load_table, qualified_time_index, raw_table, removed_table
+from ingest.server import only_itself, summarize_new_rows
+from ingest.tables import create_time_index, load_table, raw_table, removed_table
 from ingest.tombstones import wait_for_erasure
 
 LOCK = "hashtext('growth.cold')"
@@ -132,8 +133,8 @@ def thaw(conninfo: str, contract: Contract, loads: Sequence[ColdLoad], folder: P
                 _lock_load(conn, load.load_id)
                 row_count += _thaw(conn, contract, load, folder)
         if row_count:
-            conn.execute("select brin_summarize_new_values(%s::regclass)", [qualified_time_index(contract.feed)])
-            conn.execute(sql.SQL("analyze {} {}").format(_only(conn), raw_table(contract.feed)))
+            summarize_new_rows(conn, contract.feed)
+            conn.execute(sql.SQL("analyze {} {}").format(only_itself(conn), raw_table(contract.feed)))
     return row_count
 
 
@@ -171,12 +172,12 @@ def vacuum(conninfo: str, contract: Contract, gone: int) -> None:
         conn.execute(sql.SQL("set lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
         # another time, or with more room
         with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DiskFull):
-            conn.execute(sql.SQL("vacuum (analyze) {} {}").format(_only(conn), table))
+            conn.execute(sql.SQL("vacuum (analyze) {} {}").format(only_itself(conn), table))
             stayed = conn.execute(
                 "select reltuples from pg_class where oid = %s::regclass", [table.as_string(conn)]
             ).fetchone()
             if stayed and stayed[0] < gone:  # what stays is copied: less than what is gained
-                conn.execute(sql.SQL("vacuum (full, analyze) {} {}").format(_only(conn), table))
+                conn.execute(sql.SQL("vacuum (full, analyze) {} {}").format(only_itself(conn), table))
 
 
 def _age(conn: psycopg.Connection, contract: Contract, load_id: int, folder: Path, path: str) -> ColdLoad | None:
@@ -254,8 +255,3 @@ def _status(conn: psycopg.Connection, load_id: int) -> str:
     row = conn.execute("select status from raw._loads where load_id = %s", [load_id]).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _only(conn: psycopg.Connection) -> sql.SQL:
-    """Postgres 18 would go on to every child."""
-    return sql.SQL("only" if conn.info.server_version >= 180000 else "")

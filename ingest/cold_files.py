@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from ingest import ledger
+from ingest.digest import sha256_of
 from ingest.errors import ColdFileBroken
 from ingest.tables import columns_of
 from ingest.tombstones import SPACE
@@ -68,7 +69,7 @@ def broken(loads: Sequence[ColdLoad], folder: Path) -> dict[int, str]:
     faults = {}
     for load in loads:
         try:
-            if _sha256(folder / load.path) != load.sha256:
+            if sha256_of(folder / load.path) != load.sha256:
                 faults[load.load_id] = f"{load.describe()} has another content than when it was written (sha256)"
         except OSError as error:
             faults[load.load_id] = f"{load.describe()}: {error.strerror}"
@@ -108,7 +109,7 @@ def write(
         is_whole = False
     if not is_whole:
         raise ColdFileBroken(f"{target} does not read as it was written: nothing was deleted")
-    return counts, _sha256(target)
+    return counts, sha256_of(target)
 
 
 def read(conn: psycopg.Connection, table: sql.Identifier, load: ColdLoad, folder: Path) -> int:
@@ -148,11 +149,6 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _escaped(text: str) -> str:

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from ingest.contract import Contract
+from ingest.contract import EXTRACT_DATE, Contract
 from ingest.errors import RawSchemaMismatchError
 from ingest.migrate import migrate
 from ingest.schema_version import upgrade, write_version
+from ingest.server import scalar
 from ingest.tables import (
     ADDED_COLUMNS,
     LOAD_ID_SETTING,
@@ -162,7 +163,7 @@ def ensure_raw(conn: psycopg.Connection, contracts: Mapping[str, Contract]) -> l
     """
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(hashtextextended('growth.ensure_raw', 0))")
-        role_before = _scalar(conn, "select current_setting('role')")
+        role_before = scalar(conn, "select current_setting('role')")
         _become_owner(conn)
         # A notice for everything that exists already would bury the ones that matter.
         conn.execute("set local client_min_messages = warning")
@@ -194,11 +195,11 @@ def check_raw(conn: psycopg.Connection, contract: Contract) -> None:
 
 def _become_owner(conn: psycopg.Connection) -> None:
     """Create the schema, and act as the role ``ingest`` for the rest of the transaction, where it exists."""
-    owner_exists = _scalar(conn, "select exists (select from pg_roles where rolname = %s)", OWNER)
-    if _scalar(conn, "select to_regnamespace(%s) is null", SCHEMA):
+    owner_exists = scalar(conn, "select exists (select from pg_roles where rolname = %s)", OWNER)
+    if scalar(conn, "select to_regnamespace(%s) is null", SCHEMA):
         owner = sql.SQL("authorization {}").format(sql.Identifier(OWNER)) if owner_exists else sql.SQL("")
         conn.execute(sql.SQL("create schema {} {}").format(sql.Identifier(SCHEMA), owner))
-    if owner_exists and _scalar(conn, "select current_user <> %s", OWNER):
+    if owner_exists and scalar(conn, "select current_user <> %s", OWNER):
         conn.execute(sql.SQL("set local role {}").format(sql.Identifier(OWNER)))
 
 
@@ -226,7 +227,7 @@ def _ensure_feed(conn: psycopg.Connection, contract: Contract) -> list[str]:
 def _create_table(contract: Contract, table: sql.Identifier) -> sql.Composed:
     lines: list[sql.Composable] = [column_definition(column) for column in contract.columns]
     if contract.has_extract_date:
-        lines.append(sql.SQL("_extract_date date not null"))
+        lines.append(sql.SQL("{} date not null").format(sql.Identifier(EXTRACT_DATE)))
     # COPY fills the contract's columns only; the load id comes from a setting of the load's transaction.
     lines.append(
         sql.SQL("_load_id bigint not null default cast(current_setting({}) as bigint)").format(
@@ -262,9 +263,3 @@ def _ensure_checks(conn: psycopg.Connection, contract: Contract) -> None:
             check = sql.SQL("alter table {} add constraint {} check ({}) no inherit not valid")
             conn.execute(check.format(table, identifier, wanted[name]))
             conn.execute(sql.SQL("comment on constraint {} on {} is {}").format(identifier, table, sql.Literal(text)))
-
-
-def _scalar(conn: psycopg.Connection, query: str, *parameters: object) -> object:
-    row = conn.execute(query, parameters or None).fetchone()
-    assert row is not None
-    return row[0]

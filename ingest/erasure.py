@@ -6,7 +6,6 @@ Target: every feed of an identity, in one transaction. Who was erased is remembe
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from ingest import ledger
 from ingest.contract import EXTRACT_DATE, Contract
 from ingest.copy import connect
 from ingest.ddl import check_raw
+from ingest.id_texts import masked
+from ingest.server import scalar
 from ingest.tables import SCHEMA, columns_of, raw_table, removed_table
 from ingest.tombstones import (
     FoundReject,
@@ -72,7 +73,7 @@ def count(conn: psycopg.Connection, contract: Contract, users: Sequence[str]) ->
     """What an erasure of these users would take out of a feed."""
     condition = _of(contract, users)
     rows, removed = (
-        _scalar(conn, sql.SQL("select count(*) from {} where {}").format(table, condition))
+        scalar(conn, sql.SQL("select count(*) from {} where {}").format(table, condition))
         for table in (raw_table(contract.feed), removed_table(contract.feed))
     )
     with conn.transaction():
@@ -91,10 +92,10 @@ def count_retired(conn: psycopg.Connection, feed: str) -> dict[str, int]:
     counts = {}
     for name, table in ((f"raw.{feed}", raw_table(feed)), (f"raw._removed_{feed}", removed_table(feed))):
         if columns_of(conn, table):
-            counts[name] = _scalar(conn, sql.SQL("select count(*) from {}").format(table))
+            counts[name] = scalar(conn, sql.SQL("select count(*) from {}").format(table))
     for name in ("_rejects", "_cold_files"):
         query = sql.SQL("select count(*) from {} where feed = {}")
-        counts[f"raw.{name} ({feed})"] = _scalar(conn, query.format(sql.Identifier(SCHEMA, name), sql.Literal(feed)))
+        counts[f"raw.{name} ({feed})"] = scalar(conn, query.format(sql.Identifier(SCHEMA, name), sql.Literal(feed)))
     return {name: count for name, count in counts.items() if count}
 
 
@@ -147,12 +148,6 @@ def complete(conninfo: str, contracts: Sequence[Contract], users: Sequence[str])
             "update raw._erasures set completed_at = now() where identity = %s and user_hash = any(%s)",
             [known.identity, [known.hash(user) for user in users]],
         )
-
-
-def masked(text: str, users: Sequence[str]) -> str:
-    """A text without these users' ids, where they stand as words of their own."""
-    names = "|".join(re.escape(user) for user in sorted(users, key=len, reverse=True))
-    return re.sub(rf"(?<![\w@.-])(?:{names})(?![\w@-])", "…", text)
 
 
 def _erase_from(
@@ -236,9 +231,3 @@ def _mask_errors(conn: psycopg.Connection, feed: str, users: Sequence[str]) -> N
     for load_id, error in conn.execute(query, [feed]).fetchall():
         if (without := masked(error, users)) != error:
             conn.execute("update raw._loads set error = %s where load_id = %s", [without, load_id])
-
-
-def _scalar(conn: psycopg.Connection, query: sql.Composed) -> int:
-    row = conn.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from ingest import ledger
-from ingest.contract import Contract
+from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Contract
 from ingest.copy import connect, copy_records, in_parallel
 from ingest.errors import IngestError, NeedsCare
 from ingest.judge import Spool
@@ -177,7 +177,7 @@ def _constants(target: Target) -> list[tuple[str, str, sql.Composable]]:
     constants: list[tuple[str, str, sql.Composable]] = [("_load_id", "bigint", sql.Literal(target.load_id))]
     if target.extract_date is not None:
         day = sql.SQL("date {}").format(sql.Literal(target.extract_date.isoformat()))
-        constants.append(("_extract_date", "date", day))
+        constants.append((EXTRACT_DATE, "date", day))
     return constants
 
 
@@ -194,7 +194,7 @@ def _check_time_range(conn: psycopg.Connection, contract: Contract, table: sql.I
 
 def _is_recent(conn: psycopg.Connection, contract: Contract, table: sql.Composable, condition: sql.Composable) -> bool:
     """Whether a time lies between yesterday and tomorrow, as one does that says ``now`` or ``today``."""
-    names = [column.name for column in contract.columns if column.type in ("date", "timestamptz")]
+    names = [column.name for column in contract.columns if column.type in EVENT_TIME_TYPES]
     near = [
         sql.SQL("({0} >= current_date - 1 and {0} < current_date + 2)").format(sql.Identifier(name)) for name in names
     ]

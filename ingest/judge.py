@@ -12,7 +12,7 @@ from datetime import date
 import psycopg
 from psycopg import sql
 
-from ingest.contract import EVENT_TIME_TYPES, Column, Contract
+from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Column, Contract
 from ingest.errors import SpoolFull
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
@@ -138,7 +138,7 @@ def _judgement(contract: Contract, load_id: int, extract_date: date | None) -> s
     variables = [sql.Identifier(f"v{place}") for place in range(len(names))]
     extra = [(sql.Identifier("_load_id"), sql.Literal(load_id))]
     if extract_date is not None:
-        extra.append((sql.Identifier("_extract_date"), sql.Literal(extract_date.isoformat())))
+        extra.append((sql.Identifier(EXTRACT_DATE), sql.Literal(extract_date.isoformat())))
     declared = [
         sql.SQL("{} {};").format(variable, sql.SQL(column.type))
         for variable, column in zip(variables, contract.columns, strict=True)

@@ -62,7 +62,7 @@ def find_deliveries(landing: Path, feed: str) -> Landing:
     for path in _walk(root / feed, unreadable):
         name = path.name.lower()
         shown = shown_path(path, root)
-        if name.endswith(UNFINISHED_EXTENSIONS):
+        if is_unfinished(name):
             continue
         place = Path(os.path.realpath(path))  # resolve() fails on links that lead in a circle
         found: os.stat_result | None = None
@@ -104,6 +104,18 @@ def identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name says that somebody is still writing it."""
+    return name.lower().endswith(UNFINISHED_EXTENSIONS)
+
+
+def finished(name: str) -> str:
+    """The name that a file has once it is written."""
+    while is_unfinished(name) and (done := name.rpartition(".")[0]):
+        name = done
+    return name
+
+
 def state_of(found: os.stat_result) -> str:
     """What tells without reading a file that nobody wrote to it or put another in its place.
 
@@ -126,7 +138,7 @@ def unclaimed(landing: Path, feeds: Collection[str]) -> list[str]:
         if path.is_dir():
             count = sum(1 for _ in _walk(path, []))
             warnings.append(f"{shown}/ is the folder of no feed: its {count} files are not loaded (no such contract)")
-        elif not path.name.endswith(UNFINISHED_EXTENSIONS):
+        elif not is_unfinished(path.name):
             warnings.append(f"{shown} lies in no feed's folder: not loaded")
     return warnings
 

@@ -23,7 +23,8 @@ from ingest.ddl import check_raw
 from ingest.landing import Delivery, find_deliveries
 from ingest.load_file import LoadJob, load_file, refuse_unread, result_skipped
 from ingest.results import LoadResult, ProgressCallback
-from ingest.tables import qualified_time_index, raw_table
+from ingest.server import only_itself, summarize_new_rows
+from ingest.tables import raw_table
 from ingest.tombstones import vacuum
 
 LARGE_FILE_BYTES = 32 << 20
@@ -82,31 +83,27 @@ def load_feed(
 
 def _load_all(job: LoadJob, deliveries: tuple[Delivery, ...]) -> list[LoadResult]:
     results: list[LoadResult] = []
-    try:
-        # A large file keeps every core busy on its own.
-        if large := [delivery for delivery in deliveries if job.is_large(delivery.size_bytes)]:
-            with connect(job.conninfo, job.contract) as conn:
-                results += [load_file(conn, job, delivery) for delivery in large]
-        waiting: SimpleQueue[Delivery] = SimpleQueue()
-        # The largest first, so that no worker is left alone with it at the end.
-        small = sorted(deliveries, key=lambda delivery: -delivery.size_bytes)[len(large) :]
-        for delivery in small:
-            waiting.put(delivery)
-        with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
-            try:
-                futures = [pool.submit(_work, job, waiting) for _ in range(min(job.worker_count, len(small)))]
-                wait(futures, return_when=FIRST_EXCEPTION)
-                # After a failure no worker begins another file; those under way come to their end.
-                _drain(waiting)
-                wait(futures)
-                return results + [result for future in futures for result in future.result()]
-            except BaseException:
-                job.stop.set()
-                _drain(waiting)
-                raise
-    except BaseException:
-        job.stop.set()
-        raise
+    # A large file keeps every core busy on its own.
+    if large := [delivery for delivery in deliveries if job.is_large(delivery.size_bytes)]:
+        with connect(job.conninfo, job.contract) as conn:
+            results += [load_file(conn, job, delivery) for delivery in large]
+    waiting: SimpleQueue[Delivery] = SimpleQueue()
+    # The largest first, so that no worker is left alone with it at the end.
+    small = sorted(deliveries, key=lambda delivery: -delivery.size_bytes)[len(large) :]
+    for delivery in small:
+        waiting.put(delivery)
+    with ThreadPoolExecutor(job.worker_count, thread_name_prefix=f"load-{job.contract.feed}") as pool:
+        try:
+            futures = [pool.submit(_work, job, waiting) for _ in range(min(job.worker_count, len(small)))]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            # After a failure no worker begins another file; those under way come to their end.
+            _drain(waiting)
+            wait(futures)
+            return results + [result for future in futures for result in future.result()]
+        except BaseException:
+            job.stop.set()
+            _drain(waiting)
+            raise
 
 
 def _work(job: LoadJob, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
@@ -119,10 +116,7 @@ def _work(job: LoadJob, waiting: SimpleQueue[Delivery]) -> list[LoadResult]:
                 return results
             results.append(load_file(conn, job, delivery))
             if results[-1].status == "loaded":
-                # or every later search for a load's rows reads the new pages too
-                conn.execute(
-                    "select brin_summarize_new_values(%s::regclass)", [qualified_time_index(job.contract.feed)]
-                )
+                summarize_new_rows(conn, job.contract.feed)
 
 
 def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> None:
@@ -135,9 +129,8 @@ def _maintain(conninfo: str, contract: Contract, results: list[LoadResult]) -> N
     if sum(result.loaded_count for result in loads) < ANALYZE_ROWS:
         return
     with connect(conninfo, contract) as conn:
-        # Postgres 18 would analyze every child again, and load tables are analyzed as they are filled.
-        only = sql.SQL("only" if conn.info.server_version >= 180000 else "")
-        conn.execute(sql.SQL("analyze {} {}").format(only, raw_table(contract.feed)))
+        # not its children: load tables are analyzed as they are filled
+        conn.execute(sql.SQL("analyze {} {}").format(only_itself(conn), raw_table(contract.feed)))
 
 
 def _drain(waiting: SimpleQueue[Delivery]) -> None:

@@ -62,18 +62,28 @@ class LoadJob:
 
 
 def load_file(conn: psycopg.Connection, job: LoadJob, delivery: Delivery) -> LoadResult:
-    """Load one file in one transaction; a refusal is written down in another, after the first was rolled back."""
+    """Load one file in one transaction; a refusal is written down in another, after the first was rolled back.
+
+    Raises:
+        IngestError: another file than the delivered one is missing or closed, such as the folder of temporary files.
+    """
     started = time.monotonic()
     result = LoadResult(delivery.feed, delivery.source_file, "unfinished")
     try:
         result = _load_or_refuse(conn, job, delivery)
     except FileUnfinished as error:
         result = replace(result, error=str(error))
-    except FileNotFoundError:
-        result = replace(result, error="went away before it was read")
-    except PermissionError as error:
-        reason = f"cannot be read: {error.strerror}"
-        result = refuse_unread(conn, job.contract, delivery.source_file, reason, job.run_id)
+    except (FileNotFoundError, PermissionError) as error:
+        if str(error.filename) != str(delivery.path):
+            raise IngestError(
+                f"{delivery.source_file} is not loaded, through no fault of it: {error}; temporary files go to the"
+                " folder that TMPDIR names"
+            ) from error
+        if isinstance(error, FileNotFoundError):
+            result = replace(result, error="went away before it was read")
+        else:
+            reason = f"cannot be read: {error.strerror}"
+            result = refuse_unread(conn, job.contract, delivery.source_file, reason, job.run_id)
     return replace(result, seconds=time.monotonic() - started)
 
 

@@ -17,6 +17,7 @@ from psycopg import errors, sql
 
 from ingest.contract import EXTRACT_DATE, ColumnType, Contract
 from ingest.errors import RawSchemaMismatchError
+from ingest.server import scalar
 from ingest.tables import columns_of, differing_columns, qualified_time_index, raw_table, removed_table
 
 # Any type widens to text too.
@@ -298,8 +299,8 @@ def _drop_checks(conn: psycopg.Connection, table: sql.Identifier, columns: tuple
 
 @contextmanager
 def _acting_as(conn: psycopg.Connection, role: str) -> Iterator[None]:
-    before = _scalar(conn, "select current_setting('role')")
-    if _scalar(conn, "select current_user") != role:
+    before = scalar(conn, "select current_setting('role')")
+    if scalar(conn, "select current_user") != role:
         conn.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
     yield
     conn.execute("select set_config('role', %s, true)", [before])
@@ -309,7 +310,7 @@ def _acting_as(conn: psycopg.Connection, role: str) -> Iterator[None]:
 def _texts_as_in_utc(conn: psycopg.Connection) -> Iterator[None]:
     """A time that becomes text is written as UTC and ISO, whatever the session says."""
     wanted = {"timezone": "UTC", "datestyle": "ISO, YMD"}
-    before = {name: str(_scalar(conn, "select current_setting(%s)", name)) for name in wanted}
+    before = {name: str(scalar(conn, "select current_setting(%s)", name)) for name in wanted}
     for name, value in wanted.items():
         conn.execute("select set_config(%s, %s, true)", [name, value])
     yield
@@ -319,7 +320,7 @@ def _texts_as_in_utc(conn: psycopg.Connection) -> Iterator[None]:
 
 def _former_time_column(conn: psycopg.Connection, contract: Contract) -> str | None:
     """The column by which the table's rows are indexed, where it is not the contract's time column."""
-    column = _scalar(
+    column = scalar(
         conn,
         "select min(attname) from pg_attribute where attrelid = to_regclass(%s) and attnum = 1",
         qualified_time_index(contract.feed),
@@ -343,10 +344,4 @@ def _children(conn: psycopg.Connection, table: sql.Identifier) -> list[sql.Ident
 
 def _exists(conn: psycopg.Connection, table: sql.Identifier, condition: sql.Composable) -> bool:
     query = sql.SQL("select exists (select from {} where {})").format(table, condition)
-    return bool(_scalar(conn, query))
-
-
-def _scalar(conn: psycopg.Connection, query: sql.Composed | str, *parameters: object) -> object:
-    row = conn.execute(query, parameters or None).fetchone()
-    assert row is not None
-    return row[0]
+    return bool(scalar(conn, query))

@@ -16,10 +16,9 @@ from ingest.header import check_owner, match_header, positional
 from ingest.judge import Spool
 from ingest.plain import plain_records
 from ingest.records import MAX_RECORD_BYTES, RecordCutter, RecordReader, line_end_of
-from ingest.source import Source
+from ingest.source import BLOCK_BYTES, Source
 from ingest.years import may_guess_a_year
 
-BLOCK_BYTES = 1 << 20
 # What files begin with that were given the wrong name, or another encoding than the contract says.
 _OTHER_KINDS = {
     b"\x1f\x8b": "it is gzip; name it .csv.gz",

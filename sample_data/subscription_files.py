@@ -30,7 +30,6 @@ HEADERS = {
     "viewing_activity": b"user_id,watch_date,hours_watched\n",
 }
 SUBSCRIPTION_FEEDS = tuple(HEADERS)
-EXTRACTS = ("subscribers", "subscriptions")
 EPOCH = date(1970, 1, 1)
 COPIED_PER_MILLE = 8  # an exact copy in the same file
 

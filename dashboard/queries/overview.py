@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboard.queries.gates import NEWEST_GATES
 from dashboard.query import Query, slices
 
 ACTIVE_USERS = Query(
@@ -119,19 +120,16 @@ MRR = Query(
     ("mrr_movements",),
 )
 GATES = Query(
-    """
-    with newest as (
-        select run_id from mart.gate_results where gate not in ('freshness', 'ageing') order by checked_at desc limit 1
-    )
+    NEWEST_GATES
+    + """
     select
         newest.run_id,
-        max(gate_results.checked_at) as checked_at,
+        max(results.checked_at) as checked_at,
         count(*) filter (where status = 'pass') as passed_count,
         count(*) filter (where status = 'warn') as warned_count,
         count(*) filter (where status in ('fail', 'error')) as failed_count
     from newest
-    inner join mart.gate_results on newest.run_id = gate_results.run_id
-    where gate not in ('freshness', 'ageing')
+    inner join results on newest.run_id = results.run_id
     group by newest.run_id
     """,
     ("gate_results",),

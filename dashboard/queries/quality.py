@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboard.queries.gates import NEWEST_GATES
 from dashboard.query import Query
 
 LOADS = Query(
@@ -53,15 +54,15 @@ REJECTS = Query(
     is_operations=True,
 )
 GATE_HISTORY = Query(
-    """
-    with runs as (
-        select run_id, max(checked_at) as checked_at from mart.gate_results
-        where gate not in ('freshness', 'ageing') -- checks of other DAGs, which stop nothing
-        group by run_id order by checked_at desc limit 30
+    NEWEST_GATES  # noqa: S608 (both are fixed text)
+    + """,
+
+    runs as (
+        select run_id, max(checked_at) as checked_at from results group by run_id order by checked_at desc limit 30
     )
     select runs.checked_at, runs.run_id, results.status, count(*) as check_count
     from runs
-    inner join mart.gate_results as results on runs.run_id = results.run_id
+    inner join results on runs.run_id = results.run_id
     group by runs.checked_at, runs.run_id, results.status
     order by runs.checked_at, results.status
     """,
@@ -70,13 +71,11 @@ GATE_HISTORY = Query(
     is_operations=True,
 )
 FINDINGS = Query(
-    """
-    with newest as (
-        select run_id from mart.gate_results where gate not in ('freshness', 'ageing') order by checked_at desc limit 1
-    )
+    NEWEST_GATES  # noqa: S608 (both are fixed text)
+    + """
     select results.gate, results.check_name, results.status, results.failing_row_count, results.kept_in
     from newest
-    inner join mart.gate_results as results on newest.run_id = results.run_id
+    inner join results on newest.run_id = results.run_id
     where results.status not in ('pass', 'skipped')
     order by results.status = 'warn', results.gate, results.check_name
     """,
@@ -85,13 +84,11 @@ FINDINGS = Query(
     is_operations=True,
 )
 GATE_SECONDS = Query(
-    """
-    with newest as (
-        select run_id from mart.gate_results where gate not in ('freshness', 'ageing') order by checked_at desc limit 1
-    )
+    NEWEST_GATES  # noqa: S608 (both are fixed text)
+    + """
     select results.gate, count(*) as check_count, sum(results.duration_seconds) as duration_seconds
     from newest
-    inner join mart.gate_results as results on newest.run_id = results.run_id
+    inner join results on newest.run_id = results.run_id
     group by results.gate
     order by results.gate
     """,

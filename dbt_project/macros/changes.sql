@@ -152,13 +152,7 @@
 {% endmacro %}
 
 {# The same as date literals, for a filter on a day. #}
-{% macro changed_days(feeds) %}
-    {%- for day in pending_days(feeds) -%}
-        date '{{ day }}'{{ ', ' if not loop.last }}
-    {%- else -%}
-        cast(null as date)
-    {%- endfor -%}
-{% endmacro %}
+{% macro changed_days(feeds) %}{{ date_list(pending_days(feeds)) }}{% endmacro %}
 
 {#
     Whether an instant lies on one of those days, as ranges of literals: they reach raw's index on the event time below
@@ -225,13 +219,13 @@
         select {{ clean_text('cast(' ~ contract.user ~ ' as text)') }} as user_id
         from raw.{{ feed }}
         where
-            _load_id in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
+            _load_id in ({{ load_list(pending_loads([feed])) }})
             and {{ on_changed_days(contract.event_time, [feed]) }}
         union
         select {{ clean_text('cast(' ~ contract.user ~ ' as text)') }}
         from raw._removed_{{ feed }}
         where _load_id in (
-            select load_id from raw._loads where removed_by in ({{ (pending_loads([feed]) or [-1]) | join(', ') }})
+            select load_id from raw._loads where removed_by in ({{ load_list(pending_loads([feed])) }})
         )
         {{- ' union' if not loop.last }}
     {%- endfor %}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
+from growth import console
 from growth.console import prepared, say
 
 
@@ -21,7 +21,7 @@ def alert(is_test: bool) -> None:
         sys.exit(_test())
     from growth.alerts import quality
 
-    warehouse, run_id = prepared(), f"alert {datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z}"
+    warehouse, run_id = prepared(), console.run_id("alert")
     found = [*quality.tell_late_feeds(warehouse, run_id), *quality.tell_warnings(warehouse, run_id)]
     for check in found:
         click.echo(f"{check.name} ({check.gate}): {'; '.join(check.examples) or check.row_count}")

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from growth.settings import Warehouse
-from ingest.contract import Contract
+from ingest.contract import EVENT_TIME_TYPES, Contract
 
 EXAMPLE_COUNT = 3
 MASK = "…"
@@ -67,7 +67,7 @@ def private_columns(contracts: Iterable[Contract]) -> frozenset[str]:
         column.name
         for contract in contracts
         for column in contract.columns
-        if column.name in contract.personal_columns or column.type not in ("date", "timestamptz")
+        if column.name in contract.personal_columns or column.type not in EVENT_TIME_TYPES
     )
 
 

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Literal
 
-from growth.settings import PORTAL_PORT
+from growth.settings import GROWTH_DAILY, PORTAL_PORT
 
 Kind = Literal["failure", "warning", "late", "test"]
 
@@ -64,7 +64,7 @@ class Alert:
     @property
     def runbook(self) -> str:
         """Where it stands what to do."""
-        is_red_run = self.kind == "failure" and self.dag_id == "growth_daily"
+        is_red_run = self.kind == "failure" and self.dag_id == GROWTH_DAILY
         return "docs/runbooks/growth_daily.md" if is_red_run else "docs/runbooks/data_quality.md"
 
     def about(self, causes: Sequence[str]) -> Alert:
@@ -113,10 +113,9 @@ def as_slack(alert: Alert) -> dict[str, Any]:
     if body := "\n".join(_body(alert)):
         text = _cut(_escape(body), SLACK_SECTION)
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text}})
-    urls = [(url, name) for url, name in ((alert.run_url, "Run"), (alert.report_url, "Report")) if url]
-    links = " · ".join([*(f"<{url}|{name}>" for url, name in urls), *([alert.runbook] if alert.runbook else [])])
-    if links:
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
+    run = [f"<{alert.run_url}|Run>"] if alert.run_url else []
+    links = " · ".join([*run, f"<{alert.report_url}|Report>", alert.runbook])
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
     return {"text": _cut(_escape(headline), SLACK_SECTION), "blocks": blocks}
 
 
@@ -143,8 +142,8 @@ def _body(alert: Alert) -> list[str]:
 
 
 def _links(alert: Alert) -> list[str]:
-    named = (("Run", alert.run_url), ("Report", alert.report_url), ("What to do", alert.runbook))
-    return [f"{name}: {target}" for name, target in named if target]
+    run = [f"Run: {alert.run_url}"] if alert.run_url else []
+    return [*run, f"Report: {alert.report_url}", f"What to do: {alert.runbook}"]
 
 
 def _cut(text: str, length: int) -> str:

@@ -15,8 +15,8 @@ from growth.alerts.causes import checks_warned
 from growth.alerts.examples import first_examples
 from growth.alerts.message import Alert, FailedCheck
 from growth.alerts.sending import send
-from growth.gate_results import FRESHNESS, GateResult
-from growth.old_rows import AGEING
+from growth.gate_names import FRESHNESS, STOP_NOTHING
+from growth.gate_results import GateResult
 from growth.settings import Warehouse, feeds_folder
 from ingest.contract_files import load_contracts
 from ingest.errors import WarehouseUnreachable
@@ -88,7 +88,7 @@ def _checks(warehouse: Warehouse, found: Iterable[tuple[str, str, int | None, st
     for name, gate, row_count, kept_in in found:
         # read only now: a broken contract may be what another alert is about
         contracts = contracts or list(load_contracts(feeds_folder()).values())
-        shown_gate = gate if gate in (FRESHNESS, AGEING) else f"gate_{gate}"
+        shown_gate = gate if gate in STOP_NOTHING else f"gate_{gate}"
         examples = first_examples(warehouse, kept_in, contracts)
         checks.append(FailedCheck(name, shown_gate, row_count, kept_in, examples))
     return checks

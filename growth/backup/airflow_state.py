@@ -24,9 +24,8 @@ from embedded.stack import run_lock
 from growth.backup import manifest
 from growth.backup.errors import BackupFailed
 from growth.backup.programs import LIBPQ
-from growth.settings import growth_home
+from growth.settings import GROWTH_DAILY, growth_home
 
-DAG = "growth_daily"
 ADDRESS = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 KEY = "AIRFLOW__CORE__FERNET_KEY"
 ENCRYPTED = """
@@ -109,7 +108,8 @@ class AirflowState:
         with self.connect() as conn:
             return (
                 conn.execute(
-                    "select from dag_run where dag_id = %s and run_id = %s and state = 'running'", [DAG, run_id]
+                    "select from dag_run where dag_id = %s and run_id = %s and state = 'running'",
+                    [GROWTH_DAILY, run_id],
                 ).fetchone()
                 is not None
             )

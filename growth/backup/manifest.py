@@ -5,7 +5,6 @@ Source and target: ``<backups>/<UTC time>/manifest.json``. A folder without one 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 from growth.backup.contents import TableContents
 from growth.backup.errors import BackupBroken, BackupFailed
+from ingest.digest import sha256_of
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -115,7 +115,7 @@ def read(folder: Path) -> Manifest:
 def describe_files(folder: Path) -> dict[str, File]:
     """Size and sha256 of all files of a folder but the manifest, by path below it."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
-    return {path.relative_to(folder).as_posix(): File(path.stat().st_size, _sha256(path)) for path in paths}
+    return {path.relative_to(folder).as_posix(): File(path.stat().st_size, sha256_of(path)) for path in paths}
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
@@ -133,7 +133,7 @@ def check_files(folder: Path, manifest: Manifest) -> None:
             faults.append(f"{name} is missing")
         elif path.stat().st_size != file.size:
             faults.append(f"{name} has {path.stat().st_size:,} bytes instead of {file.size:,}")
-        elif _sha256(path) != file.sha256:
+        elif sha256_of(path) != file.sha256:
             faults.append(f"{name} has another content than when it was made (sha256)")
     if faults:
         raise BackupBroken(f"{folder} is broken: {'; '.join(faults)}. Nothing was restored: take another backup.")
@@ -181,8 +181,3 @@ def _from_json(content: dict[str, Any]) -> Manifest:
         "files": {name: File(**each) for name, each in content["files"].items()},
     }
     return Manifest(**{**content, **nested})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,6 +27,7 @@ from growth.backup.quiet import quiet
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder, reports_folder
 from ingest import cold, cold_files
 from ingest.errors import ColdFileBroken
+from ingest.landing import is_unfinished
 from ingest.schema_version import schema_version
 
 ROLES = """
@@ -45,7 +46,6 @@ select
 SIZE = """
 select to_regclass('raw._loads'), to_regclass('mart.publications'), pg_database_size(current_database())
 """
-UNFINISHED = (".part", ".tmp")  # as loading has it
 FIRST_GUESS = 3  # a dump takes less than a third of its database, whose indexes it holds as a line each
 MEGABYTE = 1024 * 1024
 
@@ -195,7 +195,7 @@ def copy_files(source: Path, target: Path, say: Callable[[str], None]) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_symlink():
             say(f"{path} is a link: it is not in the backup.")
-        elif path.is_file() and path.name != ".gitkeep" and path.suffix not in UNFINISHED:
+        elif path.is_file() and path.name != ".gitkeep" and not is_unfinished(path.name):
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)

@@ -23,6 +23,7 @@ import psycopg
 from embedded.errors import EmbeddedError
 from embedded.server import EmbeddedPostgres
 from growth import dbt
+from growth.packages import QUIETLY
 from growth.precheck import findings
 from growth.precheck.findings import Finding
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
@@ -53,7 +54,6 @@ NEEDS = {
 ON_A_SERVER = {"compile", "build", "unit-tests"}
 # Nothing on the server is worth keeping, and dbt logs in for each model.
 UNSAFE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "scram_iterations = 1")
-QUIET = ("--quiet", "--log-level", "none")
 LINTERS = {
     "sqlfluff": ("lint", "--disable-progress-bar", "--format", "json", "dbt_project"),
     "ruff": ("check", "--no-cache", "--output-format", "json", "dags"),
@@ -189,7 +189,7 @@ class _Check:
     def _dbt(self, *arguments: str, warehouse: Warehouse | None = None, note: str = "") -> Found:
         # compile stops at the first error, and its other threads, which go on, print of it during the next command
         with contextlib.redirect_stdout(io.StringIO()):
-            result = dbt.invoke([arguments[0], *QUIET, *arguments[1:]], warehouse or self._warehouse)
+            result = dbt.invoke([arguments[0], *QUIETLY, *arguments[1:]], warehouse or self._warehouse)
         if result.succeeded:
             return Found(note=f"{result.node_count} {note}" if note else "")
         return Found(findings.of_dbt(result, PROJECT_ROOT))

@@ -33,7 +33,8 @@ insert into mart.gate_results
 values
     ('r1', 'raw', 'a', 'k', 'critical', 'error', 'pass', 0, 1),
     ('r1', 'mart', 'b', 'k', 'critical', 'error', 'pass', 0, 2),
-    ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5)
+    ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5),
+    ('r1', 'ageing', 'e', 'k', 'warning', 'warn', 'warn', 1, 4) -- at the run's end, and of no gate
 """
 # of another DAG, later
 FRESHNESS = """
@@ -282,7 +283,7 @@ def test_the_newest_gates_are_those_of_the_newest_run_whatever_was_checked_since
     assert (run_id, passed, warned, failed) == ("r1", 2, 1, 0)
     assert [row[:3] for row in lived.query(quality.FINDINGS.sql)] == [("mart", "c", "warn")]
     assert [row[:2] for row in lived.query(quality.GATE_SECONDS.sql)] == [("mart", 2), ("raw", 1)]
-    assert {row[1] for row in lived.query(quality.GATE_HISTORY.sql)} == {"r1"}
+    assert [row[1:] for row in lived.query(quality.GATE_HISTORY.sql)] == [("r1", "pass", 2), ("r1", "warn", 1)]
 
 
 def test_definitions_are_the_descriptions_of_dbt(look: Any, sample: Pipeline) -> None:

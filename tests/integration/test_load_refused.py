@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import re
+import tempfile
 from types import SimpleNamespace
 
 import psycopg
@@ -12,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ingest.judge
 import ingest.load_file
 import ingest.reading
+import ingest.source
 from growth.load import load
 from ingest.ddl import ensure_raw
-from ingest.errors import RawSchemaMismatchError
+from ingest.errors import IngestError, RawSchemaMismatchError
 from ingest.load import LARGE_FILE_BYTES
 
 SIZES = pytest.mark.parametrize("large_file_bytes", [LARGE_FILE_BYTES, 1], ids=["small", "large"])
@@ -168,6 +172,43 @@ def test_records_to_judge_alone_take_what_the_disk_gives_where_that_is_enough(be
     monkeypatch.setattr(ingest.load_file.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     (result,) = bench.load()
     assert (result.status, result.error) == ("loaded", None)
+
+
+def test_a_missing_folder_of_temporary_files_fails_the_load_and_not_the_file(bench, monkeypatch, tmp_path):
+    monkeypatch.setattr(ingest.judge, "SPOOL_MEMORY_BYTES", 1 << 10)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    bench.land("sessions/a.csv", "x,2024-01-01,true,DIRECT", *["7,1 Jan 2024,true,DIRECT"] * 1000)
+    with pytest.raises(IngestError, match=r"a.csv is not loaded, through no fault of it: .*/gone/.* TMPDIR"):
+        bench.load()
+    assert bench.rows("select status from raw._loads") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (FileNotFoundError(errno.ENOENT, "Gone"), ("unfinished", "went away before it was read")),
+        (PermissionError(errno.EACCES, "Closed"), ("refused", "cannot be read: Closed")),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_told_from_others_that_cannot(bench, monkeypatch, error, expected):
+    bench.land("sessions/a.csv", "x,2024-01-01,true,DIRECT", *["7,2024-01-01,true,DIRECT"] * 40)
+    bench.land("sessions/b.csv", "7,2024-01-01,true,DIRECT")
+
+    def open_all_but(path, flags):
+        if path.endswith("a.csv"):
+            raise type(error)(*error.args, path)
+        return os.open(path, flags)
+
+    def keep(*_):
+        raise type(error)(*error.args, "/elsewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest.source, "_open_at_once", open_all_but)
+        first, second = bench.load()
+    assert ((first.status, first.error), second.status) == (expected, "loaded")
+    monkeypatch.setattr(ingest.judge.Spool, "add", keep)
+    with pytest.raises(IngestError, match=r"a.csv is not loaded, through no fault of it: .*/elsewhere"):
+        bench.load()
 
 
 def test_refusal_names_ten_reasons_and_counts_the_rest(bench):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import psycopg
@@ -81,18 +80,16 @@ def test_what_no_run_can_go_on_from_is_said_with_what_to_do(published: Pipeline)
     assert dbt.run_layer("dwh", published.warehouse, domains=["acquisition"]).error == refused.error
 
 
-def test_tables_of_a_dbt_package_are_its_own_affair(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_tables_of_a_dbt_package_are_its_own_affair(warehouse: Warehouse) -> None:
     with psycopg.connect(warehouse.conninfo()) as conn:
         create_roles(conn, warehouse)
         conn.execute("create schema elementary authorization transform")
         conn.execute("set role transform")
         conn.execute("create table elementary.dbt_invocations (dbt_user text)")
-    manifest = tmp_path / "manifest.json"
     for is_ours, found in ((False, []), (True, ["elementary.dbt_invocations (dbt_user is there no more)"])):
         config = {"materialized": "incremental", "contract": {"enforced": is_ours}}
         node = {"config": config, "schema": "elementary", "alias": "dbt_invocations", "columns": {}}
-        manifest.write_text(json.dumps({"nodes": {"model": node}}))
-        assert outdated_tables(warehouse, manifest) == found
+        assert outdated_tables(warehouse, {"nodes": {"model": node}}) == found
 
 
 def test_a_warehouse_of_a_newer_release_is_left_alone_and_that_is_said(pipeline: Pipeline) -> None:

@@ -38,6 +38,13 @@ def files(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_what_is_still_being_written_is_not_copied(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv.part", "c.csv.tmp", "D.CSV.PART", "part"):
+        write(tmp_path / "landing", f"sessions/{name}", "delivered")
+    copy_files(tmp_path / "landing", tmp_path / "copy", print)
+    assert {*files(tmp_path / "copy")} == {"sessions/a.csv", "sessions/part"}
+
+
 def test_links_are_named_and_not_copied(tmp_path: Path, secret: Path) -> None:
     landing, copy, said = tmp_path / "landing", tmp_path / "copy", list[str]()
     write(landing, "sessions/a.csv", "delivered")

@@ -112,7 +112,7 @@ def test_unknown_kinds_are_reported(tmp_path):
 
 
 def test_what_belongs_to_no_feed_is_reported(tmp_path):
-    touch(tmp_path, "visits/a.csv", "visit/a.csv", "visit/b.csv", "stray.csv", "later.csv.part")
+    touch(tmp_path, "visits/a.csv", "visit/a.csv", "visit/b.csv", "stray.csv", "later.csv.part", "l.csv.TMP")
     stray, folder = sorted(unclaimed(tmp_path, ["visits"]))
     assert stray.startswith("stray.csv lies in no feed's folder")
     assert folder.startswith("visit/ is the folder of no feed: its 2 files are not loaded")

@@ -79,6 +79,23 @@ def test_index_says_what_is_absent_and_links_what_is_there(folder: Path, tmp_pat
         assert f'href="{link}"' in page
 
 
+def test_two_who_write_the_index_at_once_do_not_spoil_each_others_page(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def another_comes_first(part: Path, target: Path) -> Path:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            patch.setattr(os, "getpid", lambda: 0)
+            reports.write_index()
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", another_comes_first)
+    assert reports.write_index().read_text().endswith("</html>\n")
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["data-card.html", "index.html"]
+
+
 @pytest.mark.parametrize(
     ("names", "commands", "left_out"),
     [
@@ -143,7 +160,9 @@ def test_the_newest_reports_stay_and_older_copies_go(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def edr(_warehouse: Warehouse, arguments: list[str]) -> None:
-        Path(arguments[arguments.index("--file-path") + 1]).write_text(f"report {written}")
+        path = Path(arguments[arguments.index("--file-path") + 1])
+        assert path.suffix == ".html", "edr writes to no other file"
+        path.write_text(f"report {written}")
 
     monkeypatch.setattr(elementary, "_edr", edr)
     monkeypatch.setattr(elementary, "KEPT_REPORTS", 3)

@@ -66,6 +66,7 @@ def test_delivered_files_are_found_by_the_column_of_users(tmp_path: Path) -> Non
         "sessions/others.csv": b"userid,time_started,medium\n1,2024-01-01,42\n",
         "sessions/unnamed.csv": b"42,2024-01-01\n",
         "sessions/unfinished.csv.part": b"userid,time_started\n42,2024-01-01\n",
+        "sessions/unfinished.csv.GZ.TMP": gzip.compress(b"userid,time_started\n42,2024-01-01\n"),
         "_archive/sessions/again.csv.gz.2": gzip.compress(b"userid,time_started\n42,2024-01-01\n"),
         "sessions/broken.csv.gz": b"userid\n42\n",
         "sessions/page.parquet": b"42 pages",

@@ -68,7 +68,7 @@ def test_a_run_by_the_scheduler_tells_the_same(tmp_path: Path) -> None:
     ]
     log = tmp_path / "logs/airflow/dag_id=d/run_id=r/task_id=gate_raw/attempt=1.log"
     log.parent.mkdir(parents=True)
-    log.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    log.write_text("".join(f"{json.dumps(record)}\n" for record in records) + '{"level": "error", "eve')
     assert scheduled.errors(tmp_path, "d", "r", "gate_raw", -1, 1) == [
         *text,
         *("two.csv is refused:", "line 3"),

@@ -50,7 +50,7 @@ def test_every_variable_of_the_stack_is_documented_with_its_default() -> None:
 def test_both_warehouses_have_the_settings_that_depend_on_no_machine(tmp_path: Path) -> None:
     command = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["warehouse"]["command"]
     stack = dict(word.split("=", 1) for word in command if "=" in word)
-    embedded = tuning.settings(tmp_path, "test")
+    embedded = tuning.settings(tmp_path)
     both = stack.keys() & embedded.keys() - {name for name in stack if name.endswith(("_mem", "_buffers", "_wal_size"))}
     assert {"wal_level", "max_locks_per_transaction"} <= both
     assert {name: stack[name] for name in both} == {name: embedded[name] for name in both}
