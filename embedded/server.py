@@ -190,10 +190,14 @@ class EmbeddedPostgres:
             raise EmbeddedError(f"cannot read {self.data}: {error.strerror}; it belongs to another user") from error
 
     def _postmaster(self) -> psutil.Process | None:
-        """The server process, if the pid file names one that is a Postgres on this very data folder."""
+        """The server process, if the pid file names one that is a Postgres on this very data folder.
+
+        One whose folder was moved since it started goes on here, and knows that folder by its former name.
+        """
         lines = self._pid_file()
         process = living(abs(int(lines[0]))) if lines and lines[0].lstrip("-").isdigit() else None
-        return process if process and _serves(process, self.data) else None
+        former = [Path(name) for name in lines[1:2] if not Path(name).exists()]
+        return process if process and any(_serves(process, data) for data in (self.data, *former)) else None
 
     def _running_port(self) -> int:
         lines = self._pid_file()
@@ -247,6 +251,11 @@ class EmbeddedPostgres:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
         account.own(part)
+        if part.stat().st_mode & 0o077:  # Postgres would refuse it with a riddle
+            raise EmbeddedError(
+                f"the file system of {folder} keeps no permissions, as disks of Windows do: move the checkout to "
+                "another disk, or let GROWTH_HOME name a folder on one"
+            )
         password_file.touch(mode=0o600)
         account.own(password_file)
         password_file.write_text(password)

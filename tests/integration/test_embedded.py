@@ -146,6 +146,38 @@ def test_pid_file_naming_another_living_program_is_stale(make_server: MakeServer
         other.wait()
 
 
+def test_server_whose_home_was_moved_goes_on_and_is_stopped_there(make_server: MakeServer) -> None:
+    before = make_server()
+    write(before, 1)
+    process = psutil.Process(pid_of(before))
+    after = make_server(before.home.rename(before.home.with_name(f"{before.home.name}-moved")))
+    assert pid_of(after) == process.pid
+    assert ask(after, "select value from public.kept") == 1
+    after.stop()
+    assert not alive(process)
+    assert ask(after, "select value from public.kept") == 1
+
+
+def test_copied_home_is_not_served_by_the_server_of_the_first(make_server: MakeServer) -> None:
+    first = make_server()
+    write(first, 1)
+    copied = first.home.with_name(f"{first.home.name}-copied")
+    subprocess.run(["cp", "-a", first.home, copied], check=True)
+    second = make_server(copied)
+    assert not second.is_running()
+    assert ask(second, "select value from public.kept") == 1
+    assert pid_of(second) != pid_of(first)
+
+
+def test_file_system_that_keeps_no_permissions_is_named(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedded.place.Account.own", lambda _, path: path.chmod(0o777))
+    embedded = make_server()
+    with pytest.raises(EmbeddedError, match="keeps no permissions, as disks of Windows do"):
+        embedded.start()
+
+
 def test_taken_port_is_left_to_its_owner(make_server: MakeServer) -> None:
     embedded = make_server()
     first = embedded.start().port
