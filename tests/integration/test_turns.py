@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
 
+from embedded.processes import wait_until
 from growth.backup import airflow_state
 from growth.settings import Warehouse, feeds_folder
 from growth.turns import TurnTaken, no_run_beside, take_turn, turn_of
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
 from ingest.standstill import standstill, wait_for_models
+
+WAITS = """
+select count(*) from pg_locks inner join pg_stat_activity using (pid)
+where usename = 'transform' and datname = current_database() and not granted
+"""
 
 
 @pytest.fixture
@@ -60,10 +66,16 @@ def test_a_session_left_open_ends_and_a_model_waits_for_an_hour_but_a_run_as_lon
         with ThreadPoolExecutor(1) as pool, psycopg.connect(prepared.conninfo("transform")) as holder:
             take(holder)
             waiting = pool.submit(wait)
-            time.sleep(1)
+            _until_it_waits(prepared, waiting)
+            time.sleep(0.2)  # four times as long as others wait for a lock
             assert not waiting.done()
             holder.rollback()
             assert waiting.result(timeout=60) is None
+
+
+def _until_it_waits(warehouse: Warehouse, waiting: Future[object]) -> None:
+    with psycopg.connect(warehouse.conninfo(), autocommit=True) as conn:
+        assert wait_until(lambda: waiting.done() or conn.execute(WAITS).fetchone() != (0,), 60)
 
 
 def _stand_still(warehouse: Warehouse) -> None:
