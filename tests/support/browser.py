@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Browser, HttpCredentials, Page, Response, ViewportSize, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from support.missing import missing
 
@@ -21,8 +22,20 @@ DRAWN = """
     && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(each => each.querySelector('.main-svg'))
     && document.querySelector('[data-testid="stPlotlyChart"], [data-testid="stAlert"], [data-testid="stDataFrame"]')
 """
+# Figures and tables take the width of a new screen in their own time.
+FILLED = """
+size => innerWidth === size.width && innerHeight === size.height
+    && Object.entries({stPlotlyChart: '.main-svg', stDataFrame: 'canvas'}).every(([id, inner]) =>
+        [...document.querySelectorAll(`[data-testid="${id}"]`)].every(each => Math.abs(
+            each.getBoundingClientRect().width - (each.querySelector(inner)?.getBoundingClientRect().width ?? 0)
+        ) <= 2))
+"""
 HEIGHT = "() => document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
-OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
+# The page cuts off what is too wide for it, so its own width does not tell.
+FITS = """
+() => [...document.querySelectorAll('[data-testid="stMain"] [data-testid]')].every(
+    each => each.getBoundingClientRect().right <= innerWidth + 1)
+"""
 
 
 @contextmanager
@@ -77,14 +90,20 @@ class Reader:
 
     def fits(self, size: ViewportSize, picture: Path | None = None) -> bool:
         """Whether nothing is wider than a screen; a picture of the whole page is for those who ask for it."""
-        self.page.set_viewport_size(size)
-        self.page.wait_for_timeout(100)  # figures take their new width
+        self._resize(size)
+        try:
+            self.page.wait_for_function(FITS, timeout=5_000)  # the page itself moves, too
+        except PlaywrightTimeout:
+            return False
         if picture is not None:
             tall: ViewportSize = {"width": size["width"], "height": max(size["height"], self.page.evaluate(HEIGHT))}
-            self.page.set_viewport_size(tall)
-            self.page.wait_for_timeout(500)
+            self._resize(tall)
             self.page.screenshot(path=picture)
-        return int(self.page.evaluate(OVERFLOW)) <= 0
+        return True
+
+    def _resize(self, size: ViewportSize) -> None:
+        self.page.set_viewport_size(size)
+        self.page.wait_for_function(FILLED, arg=size, timeout=30_000)
 
     def _note(self, text: str) -> None:
         self.problems.append(text)
