@@ -35,6 +35,14 @@ VOLUMES = ("/opt/airflow/logs", "/opt/growth/landing", "/var/lib/growth", "/var/
 pytestmark = [pytest.mark.usefixtures("docker_engine"), pytest.mark.timeout(1800)]
 
 
+@pytest.fixture(scope="module")
+def shared(stack: Stack, first_run: str) -> None:
+    """Dashboard and reports are shared with one who has a login, from here to the end of the stack."""
+    stack.set(COMPOSE_PROFILES="shared")
+    (stack.folder / "sharing" / "users").write_text(sharing.LINE)
+    stack.up()
+
+
 def test_the_first_run_starts_by_itself_on_sample_data(stack: Stack, first_run: str) -> None:
     assert first_run in [run["dag_run_id"] for run in stack.runs()]
     tasks = stack.tasks(first_run)
@@ -202,9 +210,11 @@ def test_nothing_is_shared_while_nobody_can_log_in(stack: Stack, first_run: str)
     assert stack.inspect("proxy")["State"]["Status"] == "created"  # never started
     with pytest.raises(ConnectionRefusedError):
         sharing.ask(stack.shared_port, "/")
-    (stack.folder / "sharing" / "users").write_text(sharing.LINE)  # shared from the next `up` on
+    stack.compose("rm", "--stop", "--force", "sharing", "proxy")
+    stack.set(COMPOSE_PROFILES="")
 
 
+@pytest.mark.usefixtures("shared")
 def test_down_and_up_keep_the_marts_and_start_no_run(stack: Stack, first_run: str, tell: Callable[[str], None]) -> None:
     before, runs_before = marts(stack), {run["dag_run_id"] for run in stack.runs()}
     stack.compose("down", "--timeout", "20")
@@ -251,6 +261,7 @@ def places_with(stack: Stack, person: str) -> list[str]:
     return found + sorted(stack.files_with([person], *VOLUMES))
 
 
+@pytest.mark.usefixtures("shared")  # users and certificate of the proxy are in a volume, too
 def test_a_stack_that_lost_its_volumes_comes_back_from_a_backup(
     stack: Stack, first_run: str, tell: Callable[[str], None]
 ) -> None:
@@ -281,6 +292,7 @@ def test_a_stack_that_lost_its_volumes_comes_back_from_a_backup(
     assert marts(stack) != before
 
 
+@pytest.mark.usefixtures("shared")
 def test_people_with_a_login_share_dashboard_and_reports(stack: Stack, first_run: str) -> None:
     port = stack.shared_port
     assert "Streamlit" in sharing.ask(port, "/", **sharing.login()).body
@@ -294,6 +306,7 @@ def test_people_with_a_login_share_dashboard_and_reports(stack: Stack, first_run
     assert f" {sharing.NAME} " in stack.compose("logs", "--no-color", "proxy").stdout
 
 
+@pytest.mark.usefixtures("shared")
 def test_without_a_login_nothing_is_reached(stack: Stack, first_run: str) -> None:
     port = stack.shared_port
     paths = ["/", "/reports", "/reports/", "/reports/.index.html", "/_stcore/health", "/_stcore/stream", "/static/x"]
@@ -310,6 +323,7 @@ def test_without_a_login_nothing_is_reached(stack: Stack, first_run: str) -> Non
     assert sharing.ask(port, "/", Cookie=cookie).status == 401, "the cookie opens the WebSocket and nothing else"
 
 
+@pytest.mark.usefixtures("shared")
 def test_who_is_taken_out_is_out_at_once_and_nobody_is_in_without_users(stack: Stack, first_run: str) -> None:
     users = stack.folder / "sharing" / "users"
     users.write_text("")
@@ -325,6 +339,7 @@ def test_who_is_taken_out_is_out_at_once_and_nobody_is_in_without_users(stack: S
     assert sharing.open_websocket(stack.shared_port, Cookie=cookie) == 401, "a page that was open is shut, too"
 
 
+@pytest.mark.usefixtures("shared")
 def test_only_the_proxy_is_reached_from_elsewhere_and_only_over_tls(stack: Stack, first_run: str) -> None:
     services = [name for name in stack.compose("ps", "--services").stdout.split() if name != "proxy"]
     assert len(services) == 8

@@ -20,11 +20,10 @@ import pyarrow.parquet as pq
 from golden import engagement_depth_oracle as depth
 from golden import engagement_oracle as oracle
 from golden.engagement_log import parse_time, read_landing
-from support.pipeline import Pipeline
+from support.pipeline import Pipeline, contracts
 
-from growth.settings import feeds_folder, growth_home
+from growth.settings import growth_home
 from growth.status import silent_domains
-from ingest.contract_files import load_contracts
 from ingest.unload import unload
 
 Row = dict[str, str]
@@ -136,7 +135,7 @@ def land(pipeline: Pipeline, day: date, feed: str, rows: Sequence[Row]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(parquet_table(rows), path)
         return
-    contract = load_contracts(feeds_folder())[feed]
+    contract = contracts()[feed]
     lines = []
     for row in rows:
         text = io.StringIO()
@@ -306,7 +305,7 @@ def test_replaced_and_unloaded_files_end_as_a_full_refresh_would(pipeline: Pipel
     for day in [*days[:3], WITHIN_QUIET, days[20], *days[-2:]]:
         for feed in content[day]:
             name = file_name(day, feed)
-            unload(conninfo, load_contracts(feeds_folder())[feed], name, run_id="test")
+            unload(conninfo, contracts()[feed], name, run_id="test")
             (pipeline.landing / name).unlink()  # the oracle reads what lies there
     pipeline.run()
     unloaded = assert_equals_the_oracle(pipeline)

@@ -9,13 +9,13 @@ import gzip
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from embedded.processes import wait_until
 from growth import ageing
 from growth.settings import cold_folder
 from ingest import cold, cold_files, ledger
@@ -69,11 +69,8 @@ def kill(bench, code: str, hold: Callable[[psycopg.Connection], object]) -> None
     with psycopg.connect(bench.warehouse.conninfo("ingest")) as conn:
         hold(conn)
         process = subprocess.Popen([sys.executable, "-c", code])
-        end = time.monotonic() + 60
-        while not bench.value(WAITS):
-            assert process.poll() is None, "it waited for nothing"
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        assert wait_until(lambda: bool(bench.value(WAITS)) or process.poll() is not None, 60)
+        assert process.poll() is None, "it waited for nothing"
         process.kill()
         assert process.wait() == -9
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,20 +164,21 @@ def test_a_backup_waits_for_a_run_and_lets_none_begin(
     with airflow.connect() as conn:
         conn.execute("insert into dag_run values ('growth_daily', 'daily', 'running')")
     waits, folder = threading.Event(), tmp_path / "backups"
-    done: list[Path] = []
 
     def say(text: str) -> None:
         if text == "Waiting for the end of the run daily ...":
             waits.set()
 
-    thread = threading.Thread(target=lambda: done.append(take.take(pipeline.warehouse, airflow, folder, say)))
-    thread.start()
-    assert waits.wait(30)
-    assert manifest.whole(folder) == []
-    with airflow.connect() as conn:
-        conn.execute("update dag_run set state = 'success'")
-    thread.join(60)
-    assert manifest.whole(folder) == done
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take.take, pipeline.warehouse, airflow, folder, say)
+        try:
+            assert waits.wait(30)
+            assert manifest.whole(folder) == []
+        finally:
+            with airflow.connect() as conn:
+                conn.execute("update dag_run set state = 'success'")
+        backup = taking.result(60)
+    assert manifest.whole(folder) == [backup]
     with quiet.quiet(pipeline.warehouse, airflow, print):
         initialise(pipeline.warehouse, load_contracts(feeds_folder()))  # as a single load does
         with psycopg.connect(pipeline.warehouse.conninfo("transform"), autocommit=True) as conn:
@@ -199,14 +201,14 @@ def test_a_backup_waits_for_growth_run_and_lets_none_begin(
         said.append((text, may_end.is_set()))
         may_end.set()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert holds.wait(30)
-    with quiet.quiet(pipeline.warehouse, replace(airflow, home=tmp_path), say):
-        assert said == [("Waiting for the end of `growth run` ...", False)]
-        with pytest.raises(EmbeddedError, match="another run"), run_lock(tmp_path):
-            pass
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        assert holds.wait(30)
+        with quiet.quiet(pipeline.warehouse, replace(airflow, home=tmp_path), say):
+            assert said == [("Waiting for the end of `growth run` ...", False)]
+            with pytest.raises(EmbeddedError, match="another run"), run_lock(tmp_path):
+                pass
+        running.result(30)
 
 
 def test_airflows_metadata_come_back_with_their_key_only_and_while_nobody_uses_them(

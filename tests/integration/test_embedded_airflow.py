@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ import pytest
 from embedded.airflow import AirflowStack, airflow_environment, run_dag
 from embedded.metadata import MARK, commands_to_migrate
 from embedded.place import home_key
-from embedded.processes import with_environment
+from embedded.processes import wait_until, with_environment
 from embedded.server import EmbeddedError, EmbeddedPostgres
 from embedded.stack import run_lock
 from growth.settings import Warehouse
@@ -118,6 +118,16 @@ def run_states(home: Path) -> set[str]:
         return {state for (state,) in conn.execute("select state from dag_run")}
 
 
+def processes(home: Path, word: str, parent: int | None = None) -> list[psutil.Process]:
+    """Those of a home with a word in their command line; of one parent, because they fork others with the same."""
+    found = []
+    for process in with_environment(MARK, home_key(home)):
+        with suppress(psutil.Error):  # just gone, or a zombie
+            if word in process.cmdline() and parent in (None, process.ppid()):
+                found.append(process)
+    return found
+
+
 def test_run_succeeds_after_a_retry_and_names_every_task(
     home: Path, project: Path, warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -208,22 +218,22 @@ def test_stack_is_healthy_logs_in_runs_and_leaves_nothing(
     request = urllib.request.Request(f"{stack.url}/auth/token", login, {"Content-Type": "application/json"})
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
         assert json.load(answer)["access_token"]
-    mine = with_environment(MARK, home_key(home))
-    listening = {(each.laddr.ip) for one in mine for each in one.net_connections("inet") if each.status == "LISTEN"}
+    listening = set()
+    for process in with_environment(MARK, home_key(home)):
+        with suppress(psutil.Error):  # just gone
+            listening |= {each.laddr.ip for each in process.net_connections("inet") if each.status == "LISTEN"}
     assert listening == {"127.0.0.1"}
 
     # beside a scheduler, a run goes through it
     assert run_dag(home, warehouse, {"mode": "good"}, home / "logs" / "beside.log", "tiny", project) == 0
     assert "growth_run__" in capfd.readouterr().err
 
-    triggerer = next(each for each in mine if "triggerer" in each.cmdline())
+    [supervisor] = processes(home, "embedded.supervisor")
+    [triggerer] = processes(home, "triggerer", supervisor.pid)
     triggerer.kill()
-    deadline = time.monotonic() + 30
-    while len([each for each in with_environment(MARK, home_key(home)) if "triggerer" in each.cmdline()]) == 0:
-        assert time.monotonic() < deadline, "the supervisor starts it again"
-        time.sleep(0.2)
+    triggerer.wait(10)
+    assert wait_until(lambda: bool(processes(home, "triggerer", supervisor.pid)), 30), "the supervisor starts it again"
 
-    supervisor = next(each for each in mine if "embedded.supervisor" in each.cmdline())
     supervisor.kill()
     supervisor.wait(10)
     assert with_environment(MARK, home_key(home)), "its children outlive a killed supervisor"

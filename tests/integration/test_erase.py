@@ -8,7 +8,6 @@ import gzip
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -16,16 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
+from support.elementary import QUOTED, quote_in_elementary
 from support.pipeline import Pipeline
 from support.postgres import PostgresServer, new_warehouse, plain_owner
 from support.ways import ageing_contracts, describe_difference
 
-from growth import ageing, people
-from growth.backup.quiet import quiet
-from growth.cleanup import forget_removed_rows
+from growth import ageing
 from growth.cli import cli
 from growth.settings import cold_folder, feeds_folder
-from growth.turns import COMMAND, TurnTaken, commands_turn, take_turn
 from ingest.contract_files import load_contracts
 from ingest.load import load_feed
 from ingest.unload import unload
@@ -35,27 +32,8 @@ from sample_data import write_sample
 PERSON = "7700770077"
 
 
-# What Elementary's package writes into its tables, as it writes it: errors of dbt, rows that failed a test (JSON, in
-# which numbers have no quotes), groups of a monitor.
-QUOTED = {
-    "dbt_run_results": ("message text", ["DETAIL:  Key (user_id)=({}) already exists.", 'bigint: "{}"']),
-    "elementary_test_results": ("result_rows text", ['[{{"userid": 1, "n": 2}}, {{"userid": {}}}]']),
-    "test_result_rows": ("result_row text", ['{{"userid": {}, "medium": null}}', '{{"n": 1, "user_id": "{}"}}']),
-    "data_monitoring_metrics": ("dimension_value character varying(4096)", ["{}"]),
-}
-
-
 def erase(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["erase", "--identity", "customer", *arguments])
-
-
-def quote_in_elementary(conn: psycopg.Connection, *users: str) -> None:
-    """The tables of Elementary, with every kind of text that quotes a user."""
-    conn.execute("create schema elementary")
-    for table, (column, texts) in QUOTED.items():
-        conn.execute(f"create table elementary.{table} ({column}, failures bigint)".encode())
-        for text in [text.format(user) for user in users for text in texts]:
-            conn.execute(f"insert into elementary.{table} values (%s, 7)".encode(), [text])
 
 
 def holding_tables(pipeline: Pipeline, person: str = PERSON) -> list[str]:
@@ -367,55 +345,6 @@ def test_an_id_with_zeros_is_the_number_that_raw_has(pipeline: Pipeline, monkeyp
     assert pipeline.query("select distinct userid from raw.sessions") == [(43,)]
 
 
-def test_where_ids_have_several_meanings_only_what_is_surely_theirs_goes(pipeline: Pipeline) -> None:
-    """Nor does a column of another name count, or an id that is a part of another one."""
-    tables = {"dwh.keys": "identity, user_id", "dwh.facts": "user_id, n", "mart.mine": "user_id, n"}
-    ids = "('customer', '7'), ('other', '7'), ('customer', '77'), ('customer', ' 7 ')"
-    rows = f"(values {ids}) as ids (identity, user_id), (select 7 as n) as numbers"
-    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
-        for name, columns in tables.items():
-            conn.execute(f"create table {name} as select {columns} from {rows}".encode())
-    contracts = tuple(load_contracts(feeds_folder()).values())
-    several = people.People("customer", ("7",), contracts, is_only=False)
-    found = [("dwh.facts", 3, False), ("dwh.keys", 2, True), ("mart.mine", 3, False)]
-    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
-        assert [(each.table, each.row_count, each.is_sure) for each in people.find(conn, several)] == found
-    gone = people.erase(pipeline.warehouse, several, "^dwh$", only_sure=True)
-    assert [(each.table, each.row_count) for each in gone] == [("dwh.keys", 2)]
-    gone = people.erase(pipeline.warehouse, several, "^mart$", only_sure=False)
-    assert [(each.table, each.row_count) for each in gone] == [("mart.mine", 3)]
-    assert pipeline.query("select * from dwh.keys") == [("other", "7"), ("customer", "77")]
-    assert len(pipeline.query("select * from dwh.facts")) == 4
-
-
-@pytest.mark.parametrize("is_superuser", [True, False])
-def test_an_erasure_that_fails_leaves_no_id_in_the_servers_log(
-    pipeline: Pipeline, postgres_server: PostgresServer, is_superuser: bool
-) -> None:
-    contracts = tuple(load_contracts(feeds_folder()).values())
-    user = f"erika-{is_superuser}"
-    who = people.People("customer", (user,), contracts, is_only=True)
-    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
-        conn.execute("create schema mine; create table mine.users (user_id text primary key)")
-        conn.execute("create table mine.orders (customer text references mine.users)")
-        for table in ("users", "orders"):
-            conn.execute(f"insert into mine.{table} values (%s)".encode(), [user])
-    with psycopg.connect(pipeline.warehouse.conninfo(), autocommit=True) as conn:
-        if not is_superuser:  # who may not say so erases all the same
-            conn.execute("create role plain_owner login password 'plain_owner' in role ingest, transform")
-        try:
-            owner = pipeline.warehouse.user if is_superuser else "plain_owner"
-            passwords = {**pipeline.warehouse.passwords, "plain_owner": "plain_owner"}
-            warehouse = replace(pipeline.warehouse, user=owner, passwords=passwords)
-            with pytest.raises(psycopg.errors.ForeignKeyViolation):
-                people.erase(warehouse, who, "^mine$", only_sure=False)
-        finally:
-            conn.execute("drop role if exists plain_owner")
-    log = postgres_server.log()
-    assert 'violates foreign key constraint "orders_customer_fkey"' in log
-    assert (user in log) is not is_superuser
-
-
 def test_what_the_owner_may_not_read_is_named(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -435,62 +364,3 @@ def test_what_the_owner_may_not_read_is_named(
         with psycopg.connect(postgres_server.conninfo("growth_plain")) as conn:
             conn.execute("drop schema closed cascade; grant select on open.notes to plain_owner")
         assert "may not read" not in erase("--user", PERSON, "--yes").output
-
-
-@pytest.mark.parametrize("user", ["7", "bob@example.com"])
-def test_what_elementary_quotes_of_a_person_goes_and_all_else_stays(pipeline: Pipeline, user: str) -> None:
-    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
-        quote_in_elementary(conn, user, f"7{user}", f"{user}7", f"{user}-{user}")
-        conn.execute("insert into elementary.dbt_run_results values ('7 failing rows, 7.7 s of model time', 7)")
-    rows = " union all ".join(
-        f"select '{table}', {QUOTED[table][0].split()[0]} from elementary.{table}" for table in QUOTED
-    )
-    before = pipeline.query(rows)
-    contracts = tuple(load_contracts(feeds_folder()).values())
-    gone = people.erase_messages(pipeline.warehouse, people.People("customer", (user,), contracts, is_only=True))
-    theirs = [(table, text.format(user)) for table, (_, texts) in QUOTED.items() for text in texts]
-    assert sorted(set(before) - set(pipeline.query(rows))) == sorted(theirs)
-    assert {each.table: each.row_count for each in gone} == {
-        f"elementary.{table}": len(texts) for table, (_, texts) in QUOTED.items()
-    }
-
-
-@pytest.mark.usefixtures("published")
-def test_a_feed_that_was_dropped_keeps_no_removed_rows_of_others(pipeline: Pipeline) -> None:
-    """As the runbook has it: its tables are dropped, and what the ledger says of its loads stays."""
-    pipeline.land("sessions", "a.csv", ["2,2024-01-05 10:00:00,true,DIRECT"])
-    pipeline.run()
-    with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
-        for status, removed_by in (("loaded", None), ("replaced", 1000)):
-            conn.execute(
-                "insert into raw._loads"
-                " (load_id, feed, source_file, size_bytes, status, started_at, finished_at, removed_by)"
-                " overriding system value values (%s, 'old_feed', 'old_feed/a.csv', 0, %s, now(), now(), %s)",
-                [1001 if removed_by else 1000, status, removed_by],
-            )
-        conn.execute(
-            "insert into dwh._consumed_loads (model, load_id) select distinct model, 1000 from dwh._consumed_loads"
-        )
-    assert forget_removed_rows(pipeline.warehouse) == ["sessions"]
-    assert pipeline.query("select count(*) from raw._removed_sessions") == [(0,)]
-
-
-def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
-    with commands_turn(pipeline.warehouse):
-        assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) == COMMAND
-        with pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
-            pass
-    with quiet(pipeline.warehouse, None, print), pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
-        pass
-    assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) is None
-
-
-@pytest.mark.parametrize("command", [["publish"], ["rebuild-history"]])
-def test_no_command_builds_or_publishes_beside_another(
-    pipeline: Pipeline, command: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in pipeline.warehouse.environment().items():
-        monkeypatch.setenv(name, value)
-    with commands_turn(pipeline.warehouse):
-        done = CliRunner().invoke(cli, command)
-    assert isinstance(done.exception, TurnTaken)

@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.documents import ROOT, blocks, commands, queries
@@ -83,116 +85,94 @@ def attribution(growth: Growth) -> dict[str, str]:
     return {row["channel"]: row["registration_count"] for row in csv.DictReader(io.StringIO(done.stdout))}
 
 
+def in_landing(project: Path, feed: str) -> int:
+    """How many files of a feed lie there."""
+    return len(list((project / "landing" / feed).iterdir()))
+
+
 SESSIONS = "userid,time_started,is_paid,medium\n1,2024-01-05 10:00:00,true,PAID SEARCH\n"
 CONVERSIONS = "userid,registration_time\n1,2024-01-05 11:00:00\n"
 PERSON = "880088008800"  # nobody else's text: refused, and found by a gate, but named in nothing that is kept of it
+CHECKS = ["nobody_has_a_long_number", "nobody_has_a_long_number_either"]
 
 
-def test_a_run_without_files_succeeds_and_says_so(growth: Growth) -> None:
-    done = growth("run")
-    assert "No file has ever been delivered" in done.stderr
-    assert done.stderr.count("Elementary is absent") == (not packages.elementary_version()), "the skipped task says it"
-    assert attribution(growth) == {}
-    for mart in ("channel_attribution", "channel_conversion", "acquisition_daily"):
-        assert growth("sql", f"select count(*) from mart.{mart}", "--format", "json").stdout.strip() == (
-            '[\n  {\n    "count": 0\n  }\n]'
-        )
+@dataclass(frozen=True)
+class Run:
+    """What a run said, and what status and marts were right after it."""
+
+    returncode: int
+    said: str
+    alerts: list[dict[str, Any]]
+    status: str
+    attribution: dict[str, str]
 
 
-def test_a_run_of_one_feed_alone_and_a_load_of_another(growth: Growth, project: Path) -> None:
+@dataclass(frozen=True)
+class Refused:
+    """A run that met a refused file; and what the load of the corrected file said, and the status then."""
+
+    run: Run
+    attribution_before: dict[str, str]
+    said_of_corrected: str
+    status_of_corrected: str
+    loaded_before: int
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that a gate stopped; then the rows that Airflow keeps of all runs, and the files of the home."""
+
+    run: Run
+    attribution_before: dict[str, str]
+    metrics_before: str
+    metrics: str
+    rows: str
+    files: dict[Path, bytes]
+
+
+def run_now(growth: Growth, *options: str, check: bool = True) -> Run:
+    with webhook() as hook:
+        done = growth("run", *options, check=check, GROWTH_WEBHOOK_URL=hook.url)
+    return Run(done.returncode, done.stderr, hook.received, growth("status").stdout, attribution(growth))
+
+
+@pytest.fixture(scope="module")
+def empty(growth: Growth) -> tuple[Run, list[str]]:
+    """A run before any file has landed, and how many rows marts have then."""
+    run = run_now(growth)
+    marts = ("channel_attribution", "channel_conversion", "acquisition_daily")
+    return run, [growth("sql", f"select count(*) from mart.{mart}", "--format", "json").stdout for mart in marts]
+
+
+@pytest.fixture(scope="module")
+def delivered(growth: Growth, project: Path, empty: object) -> Run:
+    """A load of one feed, then a run of another one alone."""
     land(project, "conversions", "a.csv", CONVERSIONS + 2 * CONVERSIONS.splitlines(keepends=True)[1])
     land(project, "sessions", "a.csv", SESSIONS)
     growth("load", "--feeds", "sessions")
-    done = growth("run", "--feeds", "conversions")
-    [warned] = re.findall(r"^Published .*\n(Warned, worth a look: .*)$", done.stderr, re.MULTILINE)
-    assert "few_duplicates_conversions (1 row)" in warned
-    assert warned in growth("status").stdout
-    assert "load_feed[sessions]" not in done.stderr
-    assert "No data of engagement, subscription." in done.stderr
-    assert attribution(growth) == {"PAID_SEARCH": "1"}
-    status = growth("status").stdout
-    assert [line.split("|")[0].strip() for line in status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
+    return run_now(growth, "--feeds", "conversions")
 
 
-def test_a_mart_that_was_added_as_documented_is_built_tested_and_published(growth: Growth) -> None:
-    [build, _, query, _] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
-    assert "PASS=8" in growth(*build).stdout, "model, two of the key, identity, unit test, three hooks"
-    assert growth(*query, "--format", "csv").stdout == (  # published by the runs before
-        "iso_weekday,day_count,active_user_count_average,event_count_average\n"
-    )
-
-
-def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) -> None:
-    growth("psql", "--admin", "--", "-c", "update dwh.fct_sessions set channel = 'SPOILED'")
-    growth("run", "--full-refresh")
-    assert growth("psql", "--admin", "--", "-tAc", "select channel from dwh.fct_sessions").stdout == "PAID SEARCH\n"
-
-
-def test_a_mart_that_was_taken_out_as_documented_stays_away(growth: Growth, project: Path) -> None:
-    for suffix in (".sql", ".yml"):
-        (project / "dbt_project/models/mart/engagement/weekday_usage").with_suffix(suffix).unlink()
-    [*_, drop] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
-    growth("publish")
-    growth(*drop)
-    growth("publish")
-    left = "select nspname from pg_class join pg_namespace on relnamespace = pg_namespace.oid where relname ~ 'weekday'"
-    assert growth("psql", "--admin", "--", "-tAc", left).stdout == ""
-    assert "weekday_usage" not in growth("status").stdout
-
-
-def test_a_lost_home_comes_back_from_its_backup(growth: Growth, project: Path) -> None:
-    """The tests below go on with what was restored."""
-    count_runs = ("psql", "--admin", "--", "-d", "airflow", "-tAc", "select count(*) from dag_run")
-    before, runs, folder = attribution(growth), growth(*count_runs).stdout, project / "backups"
-    backup = Path(growth("backup", "--to", str(folder)).stdout.strip())
-    assert backup.parent == folder
-    assert growth("backup", "--list", "--to", str(folder)).stdout.splitlines()[2].startswith(backup.name)
-    refused = growth("restore", str(backup), check=False)
-    assert refused.returncode == 1
-    assert "holds data (2 loads). `--force` replaces all of it" in refused.stderr
-    verified = growth("restore", "latest", "--from", str(folder), "--verify")
-    assert f"{backup} can be restored. Nothing here was changed." in verified.stderr
-    growth("down", "--purge")
-    restored = growth("restore", str(backup), "--contracts")
-    assert "the marts as they were" in restored.stderr
-    assert attribution(growth) == before
-    assert growth(*count_runs).stdout == runs
-    told = growth("load").stderr
-    assert all(f"{feed}: files loaded before, skipped: 1\n" in told for feed in ("sessions", "conversions"))
-    (backup / "warehouse.dump").unlink()
-    broken = growth("restore", "latest", "--from", str(folder), "--verify", check=False)
-    assert broken.returncode == 1
-    assert "warehouse.dump is missing" in broken.stderr
-
-
-def test_a_refused_file_fails_the_run_and_leaves_the_marts(growth: Growth, project: Path) -> None:
+@pytest.fixture(scope="module")
+def refused(growth: Growth, project: Path, delivered: object) -> Refused:
+    """Because of a record of PERSON."""
+    before, loaded = attribution(growth), in_landing(project, "conversions")
     bad = land(
         project, "conversions", "bad.csv", f"userid,registration_time\n2,2024-01-06 11:00:00\n{PERSON},yesterdayish\n"
     )
     land(project, "conversions", "good.csv", "userid,registration_time\n4,2024-01-06 11:00:00\n")
-    with webhook() as hook:
-        done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
-        [alert] = hook.received
-    assert alert["causes"] == ["conversions/bad.csv"]
-    assert "  line 3, column registration_time" in alert["text"]
-    assert "yesterdayish" not in alert["text"], "it could be somebody's name"
-    assert done.returncode == 1
-    for part in ("conversions/bad.csv", "line 3", "registration_time", "yesterdayish"):
-        assert part in done.stderr, part
-    assert attribution(growth) == {"PAID_SEARCH": "1"}
-    assert "gate_raw" not in done.stderr
-    assert "conversions/bad.csv" in growth("status").stdout
+    run = run_now(growth, check=False)
     # corrected under the same name; the good file of that load stayed
     bad.write_text("userid,registration_time\n2,2024-01-06 11:00:00\n3,2024-01-06 12:00:00\n")
-    told = growth("load").stderr
-    assert "conversions: files loaded before, skipped: 2" in told
-    assert "conversions/good.csv" not in told
-    assert "REFUSED" not in growth("status").stdout
+    said = growth("load").stderr
+    return Refused(run, before, said, growth("status").stdout, loaded)
 
 
-def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(growth: Growth, project: Path) -> None:
-    names = ["nobody_has_a_long_number", "nobody_has_a_long_number_either"]
-    tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in names]
+@pytest.fixture(scope="module")
+def stopped(growth: Growth, project: Path, home: Path, refused: object) -> Stopped:
+    """Because of a record of PERSON, soon after the other run that met one."""
+    before, metrics_before = attribution(growth), growth("metrics", "--once").stdout
+    tests = [project / "dbt_project" / "tests" / f"{name}.sql" for name in CHECKS]
     # the first by name ends last: what is said of them must not depend on that
     for test, seconds in zip(tests, (2, 0), strict=True):
         test.write_text(
@@ -201,32 +181,128 @@ def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(grow
             f"and pg_sleep({seconds}) is not null\n"
         )
     land(project, "conversions", "long.csv", f"userid,registration_time\n{PERSON},2024-01-07 11:00:00\n")
-    with webhook() as hook:
-        done = growth("run", check=False, GROWTH_WEBHOOK_URL=hook.url)
-        [alert] = hook.received
+    run = run_now(growth, check=False)
     for test in tests:
         test.unlink()
+    metrics = growth("metrics", "--once").stdout
+    tables = ("xcom", "rendered_task_instance_fields", "task_instance", "dag_run", "log", "asset_event")
+    query = " union all ".join(f"select t::text from {table} as t" for table in tables)
+    rows = growth("psql", "--admin", "--", "-d", "airflow", "-tAc", query).stdout
+    files = [path for name in ("logs", "airflow", "dbt") for path in (home / name).rglob("*") if path.is_file()]
+    return Stopped(run, before, metrics_before, metrics, rows, {path: path.read_bytes() for path in files})
+
+
+def test_a_run_without_files_succeeds_and_says_so(empty: tuple[Run, list[str]]) -> None:
+    run, counts = empty
+    assert "No file has ever been delivered" in run.said
+    assert run.said.count("Elementary is absent") == (not packages.elementary_version()), "the skipped task says it"
+    assert run.attribution == {}
+    assert {count.strip() for count in counts} == {'[\n  {\n    "count": 0\n  }\n]'}
+
+
+def test_a_run_of_one_feed_alone_and_a_load_of_another(delivered: Run) -> None:
+    [warned] = re.findall(r"^Published .*\n(Warned, worth a look: .*)$", delivered.said, re.MULTILINE)
+    assert "few_duplicates_conversions (1 row)" in warned
+    assert warned in delivered.status
+    assert "load_feed[sessions]" not in delivered.said
+    assert "No data of engagement, subscription." in delivered.said
+    assert delivered.attribution == {"PAID_SEARCH": "1"}
+    assert [line.split("|")[0].strip() for line in delivered.status.splitlines()[2 : 2 + len(FEEDS)]] == FEEDS
+
+
+@pytest.mark.usefixtures("delivered")  # which has published it
+def test_a_mart_comes_and_goes_as_documented(growth: Growth, project: Path) -> None:
+    [build, _, query, drop] = [shown.words[1:] for shown in commands(ADDING_A_MART) if shown.is_block]
+    assert "PASS=8" in growth(*build).stdout, "model, two of the key, identity, unit test, three hooks"
+    assert growth(*query, "--format", "csv").stdout == (
+        "iso_weekday,day_count,active_user_count_average,event_count_average\n"
+    )
+    for suffix in (".sql", ".yml"):
+        (project / "dbt_project/models/mart/engagement/weekday_usage").with_suffix(suffix).unlink()
+    growth("publish")
+    growth(*drop)
+    growth("publish")
+    left = "select nspname from pg_class join pg_namespace on relnamespace = pg_namespace.oid where relname ~ 'weekday'"
+    assert growth("psql", "--admin", "--", "-tAc", left).stdout == ""
+    assert "weekday_usage" not in growth("status").stdout
+
+
+@pytest.mark.usefixtures("delivered")
+def test_what_was_spoiled_by_hand_is_mended_by_a_full_refresh(growth: Growth) -> None:
+    growth("psql", "--admin", "--", "-c", "update dwh.fct_sessions set channel = 'SPOILED'")
+    growth("run", "--full-refresh")
+    assert growth("psql", "--admin", "--", "-tAc", "select channel from dwh.fct_sessions").stdout == "PAID SEARCH\n"
+
+
+@pytest.mark.usefixtures("delivered")
+def test_a_lost_home_comes_back_from_its_backup(growth: Growth, project: Path) -> None:
+    """The tests below go on with what was restored."""
+    count_runs = ("psql", "--admin", "--", "-d", "airflow", "-tAc", "select count(*) from dag_run")
+    before, runs, folder = attribution(growth), growth(*count_runs).stdout, project / "backups"
+    loads = growth("psql", "--admin", "--", "-tAc", "select count(*) from raw._loads").stdout.strip()
+    backup = Path(growth("backup", "--to", str(folder)).stdout.strip())
+    assert backup.parent == folder
+    assert growth("backup", "--list", "--to", str(folder)).stdout.splitlines()[2].startswith(backup.name)
+    refused = growth("restore", str(backup), check=False)
+    assert refused.returncode == 1
+    assert f"holds data ({loads} loads). `--force` replaces all of it" in refused.stderr
+    verified = growth("restore", "latest", "--from", str(folder), "--verify")
+    assert f"{backup} can be restored. Nothing here was changed." in verified.stderr
+    growth("down", "--purge")
+    restored = growth("restore", str(backup), "--contracts")
+    assert "the marts as they were" in restored.stderr
+    assert attribution(growth) == before
+    assert growth(*count_runs).stdout == runs
+    told = growth("load").stderr
+    for feed in ("sessions", "conversions"):
+        assert f"{feed}: files loaded before, skipped: {in_landing(project, feed)}\n" in told
+    (backup / "warehouse.dump").unlink()
+    broken = growth("restore", "latest", "--from", str(folder), "--verify", check=False)
+    assert broken.returncode == 1
+    assert "warehouse.dump is missing" in broken.stderr
+
+
+def test_a_refused_file_fails_the_run_and_leaves_the_marts(refused: Refused) -> None:
+    [alert] = refused.run.alerts
+    assert alert["causes"] == ["conversions/bad.csv"]
+    assert "  line 3, column registration_time" in alert["text"]
+    assert "yesterdayish" not in alert["text"], "it could be somebody's name"
+    assert refused.run.returncode == 1
+    for part in ("conversions/bad.csv", "line 3", "registration_time", "yesterdayish"):
+        assert part in refused.run.said, part
+    assert refused.run.attribution == refused.attribution_before
+    assert refused.run.attribution["PAID_SEARCH"] == "1"
+    assert "gate_raw" not in refused.run.said
+    assert "conversions/bad.csv" in refused.run.status
+    assert f"conversions: files loaded before, skipped: {refused.loaded_before + 1}" in refused.said_of_corrected
+    assert "conversions/good.csv" not in refused.said_of_corrected
+    assert "REFUSED" in refused.run.status
+    assert "REFUSED" not in refused.status_of_corrected
+
+
+def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(growth: Growth, stopped: Stopped) -> None:
+    [alert] = stopped.run.alerts
     assert (alert["kind"], alert["title"]) == ("failure", "gate_staging stopped growth_daily")
-    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in names]
+    assert [(check["name"], check["row_count"]) for check in alert["checks"]] == [(name, 1) for name in CHECKS]
     assert alert["checks"][0]["examples"] == ["registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
-    assert done.returncode == 1
-    told = done.stderr.splitlines()
+    assert stopped.run.returncode == 1
+    told = stopped.run.said.splitlines()
     begin = next(number for number, line in enumerate(told) if line.startswith("  gate_staging: failed"))
     shown = []
-    for name in names:
+    for name in CHECKS:
         shown += [f"{name} (1 row):", "    registered_date 2024-01-07, registered_at 2024-01-07, user_id …"]
         shown.append(f'    growth psql --admin -- -c "select * from dq_failures.{name}"')
     assert [line.removeprefix("      ") for line in told[begin + 1 : begin + 9]] == [
-        f"gate staging failed: {names[0]} (1 row), {names[1]} (1 row).",
+        f"gate staging failed: {CHECKS[0]} (1 row), {CHECKS[1]} (1 row).",
         *shown,
         "docs/runbooks/gate_failed.md says what to do.",
     ]
     assert told[begin + 9].startswith("  "), "nothing is said twice"
     assert not told[begin + 9].startswith("   ")
-    assert "length(user_id)" not in done.stderr, "the SQL is for the log"
-    assert attribution(growth) == {"PAID_SEARCH": "1"}
-    log = next(line.split("log: ", 1)[1] for line in done.stderr.splitlines() if "log: " in line)
-    text = Path(log.strip()).read_text()
+    assert "length(user_id)" not in stopped.run.said, "the SQL is for the log"
+    assert stopped.run.attribution == stopped.attribution_before
+    log = next(line.split("log: ", 1)[1] for line in told if "log: " in line)
+    text = stopped.files[Path(log.strip())].decode()
     assert "1 failing rows" in text
     assert "length(user_id) = 12" in text
     # from the failed task to dbt's command, and to the loads that it judged
@@ -236,18 +312,20 @@ def test_a_failed_gate_names_its_checks_shows_rows_of_nobody_and_what_to_do(grow
     query = re.sub(r"run_id = '[^']*' and task_id = '\w+'", f"run_id = '{run_id}' and task_id = 'gate_staging'", query)
     rows = json.loads(growth("sql", query, "--format", "json").stdout)
     assert {row["invocation_id"] for row in rows} == {invocation_id}
-    assert rows[-1]["failed_nodes"] == names
+    assert rows[-1]["failed_nodes"] == CHECKS
     assert [row["source_file"] for row in rows if row["load_run_id"] == run_id] == ["conversions/long.csv"]
     assert f"load_id={rows[-1]['load_id']} status=loaded source_file=conversions/long.csv" in text
     assert "status=skipped" not in text, "a line for each file that was ever loaded"
-    told = growth("metrics", "--once").stdout
-    assert 'airflow_dag_run_failures_in_a_row{dag_id="growth_daily"} 2.0' in told, "the refused file's and this one"
-    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="gate_staging"} 1.0' in told
-    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="load_feed"} 0.0' in told
-    assert 'airflow_dag_run_last_success_timestamp_seconds{dag_id="growth_daily"} ' in told
-    assert 'growth_gate_checks{gate="staging",status="fail"} 2.0' in told
+    in_a_row = 'airflow_dag_run_failures_in_a_row{dag_id="growth_daily"} '
+    before, after = (float(each.split(in_a_row)[1].split()[0]) for each in (stopped.metrics_before, stopped.metrics))
+    assert after == before + 1
+    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="gate_staging"} 1.0' in stopped.metrics
+    assert 'airflow_task_failures_in_a_row{dag_id="growth_daily",task_id="load_feed"} 0.0' in stopped.metrics
+    assert 'airflow_dag_run_last_success_timestamp_seconds{dag_id="growth_daily"} ' in stopped.metrics
+    assert 'growth_gate_checks{gate="staging",status="fail"} 2.0' in stopped.metrics
 
 
+@pytest.mark.usefixtures("delivered")
 def test_results_alone_go_to_standard_output(growth: Growth) -> None:
     growth("down")
     done = growth("psql", "--", "--csv", "--command", "select 1 as one")  # starts the server
@@ -294,16 +372,12 @@ def test_another_postgres_is_set_up_and_used(growth: Growth, warehouse) -> None:
     )
 
 
-def test_what_is_kept_of_runs_names_nobody(growth: Growth, home: Path) -> None:
-    """Of the runs above, which met a person in a refused record and in the failing rows of a gate."""
+def test_what_is_kept_of_runs_names_nobody(growth: Growth, stopped: Stopped) -> None:
+    """Of runs that met a person in a refused record and in the failing rows of a gate."""
     found = f"select count(*) from raw.conversions where userid = {PERSON}"
     assert growth("psql", "--admin", "--", "-tAc", found).stdout == "1\n"
-    tables = ("xcom", "rendered_task_instance_fields", "task_instance", "dag_run", "log", "asset_event")
-    rows = " union all ".join(f"select t::text from {table} as t" for table in tables)
-    kept = growth("psql", "--admin", "--", "-d", "airflow", "-tAc", rows).stdout
-    assert [known for known in ("return_value", "publish_marts", "gate_staging") if known not in kept] == []
-    assert PERSON not in kept
-    files = [path for name in ("logs", "airflow", "dbt") for path in (home / name).rglob("*") if path.is_file()]
-    contents = {path: path.read_bytes() for path in files}
-    assert {"logs", "target-prod"} <= {path.parent.name for path, content in contents.items() if b"gate" in content}
-    assert [path for path, content in contents.items() if PERSON.encode() in content] == []
+    assert [known for known in ("return_value", "publish_marts", "gate_staging") if known not in stopped.rows] == []
+    assert PERSON not in stopped.rows
+    of_gates = {path.parent.name for path, content in stopped.files.items() if b"gate" in content}
+    assert {"logs", "target-prod"} <= of_gates
+    assert [path for path, content in stopped.files.items() if PERSON.encode() in content] == []

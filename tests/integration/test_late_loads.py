@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -11,6 +10,7 @@ import pytest
 from support.pipeline import Pipeline
 from support.steady import HISTORY, PER_DAY, land, sessions
 
+from embedded.processes import wait_until
 from growth import dbt, late_loads
 from growth.gate_results import run_gate
 from growth.settings import feeds_folder
@@ -75,10 +75,7 @@ def test_no_load_begins_while_models_are_built_and_it_says_that_it_waits(
     with ThreadPoolExecutor(1) as pool, caplog.at_level(logging.WARNING):
         with standstill(conninfo):
             loading = pool.submit(pipeline.load, "sessions")
-            deadline = time.monotonic() + 60
-            while "waits" not in caplog.text:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            assert wait_until(lambda: "waits" in caplog.text, 60)
             assert pipeline.query("select count(*) from raw.sessions") == [(0,)]
         [result] = loading.result(timeout=60)
     assert (result.status, result.loaded_count) == ("loaded", PER_DAY)
@@ -102,10 +99,7 @@ def test_what_else_changes_rows_waits_too(pipeline: Pipeline, caplog: pytest.Log
     with ThreadPoolExecutor(1) as pool, caplog.at_level(logging.WARNING):
         with standstill(conninfo):
             changing = pool.submit(change)
-            deadline = time.monotonic() + 60
-            while "sessions/a.csv waits" not in caplog.text:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            assert wait_until(lambda: "sessions/a.csv waits" in caplog.text, 60)
             assert pipeline.query("select count(*) from raw.sessions") == [(PER_DAY,)]
         changing.result(timeout=60)
     assert pipeline.query("select count(*) from raw.sessions") == [(0 if what == "unload" else PER_DAY,)]

@@ -118,7 +118,7 @@ def packed(*parts):
 
 @SIZES
 def test_archive_of_bad_records_is_refused_before_it_fills_the_disk(bench, monkeypatch, large_file_bytes):
-    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 20, raising=False)
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 20)
     (bench.landing / "sessions").mkdir()
     bomb = packed((GOOD, 5000), (b"x" + GOOD, 60_000))
     assert len(bomb) < 10_000
@@ -138,7 +138,7 @@ def test_archive_of_bad_records_is_refused_before_it_fills_the_disk(bench, monke
 @SIZES
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 def test_file_of_odd_but_good_records_gets_more_room(bench, monkeypatch, large_file_bytes, name):
-    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 16, raising=False)
+    monkeypatch.setattr(ingest.load_file, "SPOOL_BYTES", 1 << 16)
     monkeypatch.setattr(ingest.reading, "BLOCK_BYTES", 1 << 12)
     (bench.landing / "sessions").mkdir()
     odd = GOOD.replace(b"2024-01-01", b"1 Jan 2024")

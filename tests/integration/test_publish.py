@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -103,20 +104,21 @@ def test_a_reader_sees_the_old_set_or_the_new_one(pipeline: Pipeline) -> None:
             while not stop.is_set():
                 seen.update(conn.execute(both.encode()).fetchall())
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        for count in range(2, 30):
-            with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
-                conn.execute("update mart_candidate.channel_attribution set registration_count = %s", (count,))
-                conn.execute(
-                    "update mart_candidate.acquisition_daily set registration_count = %s where registration_count > 0",
-                    (count,),
-                )
-            pipeline.publish()
-    finally:
-        stop.set()
-        reader.join(timeout=30)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            for count in range(2, 30):
+                with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+                    conn.execute("update mart_candidate.channel_attribution set registration_count = %s", (count,))
+                    conn.execute(
+                        "update mart_candidate.acquisition_daily set registration_count = %s"
+                        " where registration_count > 0",
+                        (count,),
+                    )
+                pipeline.publish()
+        finally:
+            stop.set()
+        reading.result(30)
     assert len(seen) > 3, "the reader read while marts were published"
     assert all(total == daily for total, daily in seen)
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
+from click.testing import CliRunner
+from support.pipeline import Pipeline
 
+from embedded.processes import wait_until
 from growth.backup import airflow_state
+from growth.backup.quiet import quiet
+from growth.cli import cli
 from growth.settings import Warehouse, feeds_folder
-from growth.turns import TurnTaken, no_run_beside, take_turn, turn_of
+from growth.turns import COMMAND, TurnTaken, commands_turn, no_run_beside, take_turn, turn_of
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
 from ingest.standstill import standstill, wait_for_models
+
+WAITS = """
+select count(*) from pg_locks inner join pg_stat_activity using (pid)
+where usename = 'transform' and datname = current_database() and not granted
+"""
 
 
 @pytest.fixture
@@ -60,10 +70,16 @@ def test_a_session_left_open_ends_and_a_model_waits_for_an_hour_but_a_run_as_lon
         with ThreadPoolExecutor(1) as pool, psycopg.connect(prepared.conninfo("transform")) as holder:
             take(holder)
             waiting = pool.submit(wait)
-            time.sleep(1)
+            _until_it_waits(prepared, waiting)
+            time.sleep(0.2)  # four times as long as others wait for a lock
             assert not waiting.done()
             holder.rollback()
             assert waiting.result(timeout=60) is None
+
+
+def _until_it_waits(warehouse: Warehouse, waiting: Future[object]) -> None:
+    with psycopg.connect(warehouse.conninfo(), autocommit=True) as conn:
+        assert wait_until(lambda: waiting.done() or conn.execute(WAITS).fetchone() != (0,), 60)
 
 
 def _stand_still(warehouse: Warehouse) -> None:
@@ -88,3 +104,24 @@ def test_no_command_begins_beside_a_run_of_airflow(prepared: Warehouse, monkeypa
         conn.execute("update public.dag_run set state = 'success'")
     with no_run_beside(prepared):
         assert take_turn(prepared, "next", lambda _: True) is not None
+
+
+def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
+    with commands_turn(pipeline.warehouse):
+        assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) == COMMAND
+        with pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
+            pass
+    with quiet(pipeline.warehouse, None, print), pytest.raises(TurnTaken), commands_turn(pipeline.warehouse):
+        pass
+    assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) is None
+
+
+@pytest.mark.parametrize("command", [["publish"], ["rebuild-history"]])
+def test_no_command_builds_or_publishes_beside_another(
+    pipeline: Pipeline, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in pipeline.warehouse.environment().items():
+        monkeypatch.setenv(name, value)
+    with commands_turn(pipeline.warehouse):
+        done = CliRunner().invoke(cli, command)
+    assert isinstance(done.exception, TurnTaken)

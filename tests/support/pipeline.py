@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from growth.load import load
 from growth.publish import Publication, publish
 from growth.settings import Warehouse, feeds_folder
 from growth.warehouse import initialise
+from ingest.contract import Contract
 from ingest.contract_files import load_contracts
 from ingest.load import LoadResult
 from support.postgres import PostgresServer
@@ -66,6 +68,18 @@ MARTS = {
 }
 
 
+def contracts() -> dict[str, Contract]:
+    """The contracts, read once for each state of their files: every file that lands asks for them."""
+    folder = feeds_folder()
+    files = ((path, path.stat()) for path in sorted(folder.rglob("*.y*ml")))
+    return dict(_read(folder, tuple((path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in files)))
+
+
+@cache
+def _read(folder: Path, _state: tuple[tuple[Path, int, int, int], ...]) -> dict[str, Contract]:
+    return load_contracts(folder)
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """One warehouse and one landing folder (GROWTH_LANDING must point to it)."""
@@ -74,12 +88,12 @@ class Pipeline:
     landing: Path
 
     def prepare(self) -> Pipeline:
-        initialise(self.warehouse, load_contracts(feeds_folder()))
+        initialise(self.warehouse, contracts())
         return self
 
     def land(self, feed: str, name: str, lines: Sequence[str]) -> Path:
         """Write a file with the feed's header."""
-        contract = load_contracts(feeds_folder())[feed]
+        contract = contracts()[feed]
         path = self.landing / feed / name
         path.parent.mkdir(parents=True, exist_ok=True)
         header = ",".join(column.name for column in contract.columns)
@@ -87,7 +101,7 @@ class Pipeline:
         return path
 
     def load(self, *feeds: str) -> list[LoadResult]:
-        wanted = feeds or tuple(load_contracts(feeds_folder()))
+        wanted = feeds or tuple(contracts())
         results = load(self.warehouse, wanted, "test", print)
         assert not [result.error for result in results if result.error]
         return results
@@ -118,7 +132,7 @@ class Pipeline:
 
     def run_domains(self, *domains: str) -> None:
         """As a run of domains: their feeds, then layer by layer, each with its gate."""
-        self.load(*(feed for feed, contract in load_contracts(feeds_folder()).items() if contract.domain in domains))
+        self.load(*(feed for feed, contract in contracts().items() if contract.domain in domains))
         for layer in ("raw", *dbt.LAYERS):
             if layer != "raw":
                 built = dbt.run_layer(layer, self.warehouse, domains=domains)

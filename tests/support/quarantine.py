@@ -7,6 +7,21 @@ import psycopg
 from ingest import quarantine
 from ingest.unload import unload
 
+RECORDS = (
+    "7,2024-01-01,true,DIRECT",
+    "seven,2024-01-02,true,DIRECT",
+    ",2024-01-03,true,EMAIL",
+    '8,2024-01-04,true,"two\nlines"',
+    "9,2024-01-05,maybe,DIRECT",
+    "eight,2024-01-06,true,DIRECT",
+)
+REFUSED = [
+    (3, "userid", "wrong_type", 'invalid input syntax for type bigint: "seven"', b"seven,2024-01-02,true,DIRECT"),
+    (4, "userid", "missing_value", "a required value is missing", b",2024-01-03,true,EMAIL"),
+    (7, "is_paid", "wrong_type", 'invalid input syntax for type boolean: "maybe"', b"9,2024-01-05,maybe,DIRECT"),
+    (8, "userid", "wrong_type", 'invalid input syntax for type bigint: "eight"', b"eight,2024-01-06,true,DIRECT"),
+]
+
 
 class Quarantine:
     """A bench whose sessions may be mostly bad, and the ways out of quarantine."""
