@@ -34,7 +34,8 @@ WORKERS_ONLY = ("REDIS_PASSWORD",)
 OPENED_BY = {"GRAFANA_PASSWORD": "GRAFANA_ADDRESS"}  # all others: BIND_ADDRESS
 LOCAL, CELERY = "LocalExecutor", "CeleryExecutor"
 MOUNTED = ("dags", "dbt_project", "ingest/feeds", "landing")  # beside docker, of which the image has a copy
-SOURCES = ("*.py", "*.sql", "*.yml", "*.csv")  # what is read of the first three
+MADE = {"__pycache__", "target", "logs"}  # folders of programs that ran in the checkout
+SOURCES = (".py", ".sql", ".yml", ".csv")  # what is read of the first three
 
 
 def unsafe_defaults(environment: Mapping[str, str]) -> list[str]:
@@ -109,9 +110,10 @@ def unreadable(folders: Iterable[Path], user_id: int) -> list[Path]:
 def _below(folder: Path) -> Iterator[Path]:
     yield folder
     if folder.name != "landing":
-        for pattern in SOURCES:
-            for path in folder.rglob(pattern):
-                yield from (path.parent, path)
+        for path in folder.rglob("*"):
+            is_made = MADE.intersection(path.relative_to(folder).parts)
+            if not is_made and (path.is_dir() or (path.suffix in SOURCES and path.exists())):  # no link to nothing
+                yield path
 
 
 def _may_read(user_id: int, path: Path) -> bool:

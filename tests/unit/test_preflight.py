@@ -71,14 +71,16 @@ def test_folders_closed_to_the_stacks_user_are_found(
     assert closed == ([] if readable else [folder])
 
 
-@pytest.mark.parametrize("name", ["models/a.sql", "models"])
+@pytest.mark.parametrize("name", ["models/a.sql", "models", "models/below"])
 def test_sources_closed_to_the_stacks_user_are_found(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "dbt_project"
-    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "below").mkdir(parents=True)
+    (folder / "models" / ".#a.sql").symlink_to("of an editor")
     (folder / "models" / "a.sql").touch(0o644)
     (folder / ".user.yml.lock").touch(0o600)  # read by nobody else
+    (folder / "target").mkdir(0o700)
     assert preflight.unreadable([folder], 50000) == []
-    (folder / name).chmod(0o700 if name == "models" else 0o600)
+    (folder / name).chmod(0o600 if name.endswith(".sql") else 0o700)
     assert preflight.unreadable([folder], 50000) == [folder]
 
 
