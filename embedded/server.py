@@ -197,7 +197,16 @@ class EmbeddedPostgres:
         lines = self._pid_file()
         process = living(abs(int(lines[0]))) if lines and lines[0].lstrip("-").isdigit() else None
         former = [Path(name) for name in lines[1:2] if not Path(name).exists()]
-        return process if process and any(_serves(process, data) for data in (self.data, *former)) else None
+        if process and (_serves(process, self.data) or any(self._works_here(process, data) for data in former)):
+            return process
+        return None
+
+    def _works_here(self, process: psutil.Process, former: Path) -> bool:
+        """Whether the server of a folder moved with it: one whose folder was copied and deleted did not."""
+        try:
+            return _serves(process, former) and os.path.samefile(process.cwd(), self.data)
+        except (psutil.Error, OSError):
+            return False
 
     def _running_port(self) -> int:
         lines = self._pid_file()

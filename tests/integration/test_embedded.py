@@ -169,6 +169,19 @@ def test_copied_home_is_not_served_by_the_server_of_the_first(make_server: MakeS
     assert pid_of(second) != pid_of(first)
 
 
+def test_home_that_was_copied_and_deleted_gets_a_server_of_its_own(make_server: MakeServer) -> None:
+    first = make_server()
+    write(first, 1)
+    copied = first.home.with_name(f"{first.home.name}-other-disk")
+    subprocess.run(["cp", "-a", first.home, copied], check=True)
+    process = psutil.Process(pid_of(first))
+    shutil.rmtree(first.home)
+    second = make_server(copied)
+    assert not second.is_running()
+    assert ask(second, "select value from public.kept") == 1
+    process.kill()
+
+
 def test_file_system_that_keeps_no_permissions_is_named(
     make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
