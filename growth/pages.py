@@ -61,7 +61,7 @@ def portal(port: int, address: str) -> None:
 
 def _check_free(address: str, port: int) -> None:
     try:
-        socket.create_server((address, port)).close()
+        socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
     except OSError as error:
         raise OSError(
             f"cannot listen on {address}, port {port} ({error.strerror}): --port chooses another one"
