@@ -18,6 +18,10 @@ ifneq ($(shell .venv/bin/pip --version >/dev/null 2>&1 && echo usable),usable)
 endif
 endif
 
+# what is left where growth, which stops servers and deletes their data, does not run
+UNSTOPPED = if [ -e "$${GROWTH_HOME:-.growth}" ]; then \
+  echo "growth does not run: first make .venv/installed; servers and data of .growth stay" >&2; exit 1; fi
+
 help: ## List the targets
 	@awk -F ":.*## " '/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,7 +46,7 @@ up: ## With Docker: start the stack and wait until every service is healthy
 	echo "Passwords as in .env, by default airflow and analyst."
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
-	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down; fi
+	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down; else $(UNSTOPPED); fi
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
 
 # In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
@@ -105,7 +109,7 @@ lock: .venv/installed-dev ## Write the requirements*.lock files anew from pyproj
 	  -c requirements-dev.lock pyproject.toml -o requirements-analysis.lock
 
 clean: ## Stop everything and remove .venv, .growth with all data, and caches; landing stays
-	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down --purge; fi
+	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down --purge; else $(UNSTOPPED); fi
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
