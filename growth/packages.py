@@ -70,13 +70,16 @@ def fetch() -> str:
     fresh = part_of(target)
     shutil.rmtree(fresh, ignore_errors=True)
     # deps needs a profile, and no connection; of a hub that does not answer its log has hundreds of lines, and we one
-    result = dbt.invoke(["deps", *QUIETLY], Warehouse.at("127.0.0.1", 5432), variables={"DBT_PACKAGES_DIR": str(fresh)})
-    if not result.succeeded or not _is_whole(fresh):
+    arguments, packages = ["deps", *QUIETLY], {"DBT_PACKAGES_DIR": str(fresh)}
+    try:
+        result = dbt.invoke(arguments, Warehouse.at("127.0.0.1", 5432), variables=packages)
+        if not result.succeeded or not _is_whole(fresh):
+            reason = result.error.strip() or f"not all of {', '.join(NAMES)} came"
+            raise PackagesUnavailable(
+                f"The dbt packages could not be fetched: {reason}\nHow to bring them by hand: docs/elementary.md."
+            )
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        reason = result.error.strip() or f"not all of {', '.join(NAMES)} came"
-        raise PackagesUnavailable(
-            f"The dbt packages could not be fetched: {reason}\nHow to bring them by hand: docs/elementary.md."
-        )
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
     return elementary_version()
