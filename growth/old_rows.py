@@ -1,7 +1,7 @@
 """Let old rows leave raw at the end of a run, and let people hear of it when they cannot.
 
 Target: the check ``old_rows_leave_raw`` in ``mart.gate_results``, of a gate of its own that stops nothing; which feeds
-and why, in schema dq_failures. So it is told and counted as any check that warns.
+and why, in schema dq_failures. So it is told and shown as any check that warns.
 """
 
 from __future__ import annotations

@@ -281,7 +281,7 @@ def test_people_are_those_of_the_newest_whole_month_of_the_range_or_of_its_newes
 def test_the_newest_gates_are_those_of_the_newest_run_whatever_was_checked_since(lived: Pipeline) -> None:
     [(run_id, _, passed, warned, failed)] = lived.query(overview.GATES.sql)
     assert (run_id, passed, warned, failed) == ("r1", 2, 1, 0)
-    assert [row[:3] for row in lived.query(quality.FINDINGS.sql)] == [("mart", "c", "warn")]
+    assert [row[:3] for row in lived.query(quality.FINDINGS.sql)] == [("ageing", "e", "warn"), ("mart", "c", "warn")]
     assert [row[:2] for row in lived.query(quality.GATE_SECONDS.sql)] == [("mart", 2), ("raw", 1)]
     assert [row[1:] for row in lived.query(quality.GATE_HISTORY.sql)] == [("r1", "pass", 2), ("r1", "warn", 1)]
 
