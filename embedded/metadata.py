@@ -18,13 +18,12 @@ import psycopg
 from psycopg import sql
 
 from embedded.airflow_main import SEPARATOR
-from embedded.databases import METADATA
+from embedded.databases import ADDRESS, METADATA
 from embedded.errors import EmbeddedError, last_lines
 from embedded.files import make_folder, open_log, read_json, write_json
 from embedded.server import EmbeddedPostgres
 from growth.settings import Warehouse, feeds_folder, landing_folder
 
-ADDRESS = "127.0.0.1"
 FIRST_PORT = 8080
 LOGIN = "airflow"  # name and password of the web interface, which listens on loopback only
 MARK = "GROWTH_STACK"  # every process of a stack carries this variable; its value says of which home
@@ -182,7 +181,7 @@ def fail_abandoned_runs(home: Path) -> None:
 
 
 def _keys(path: Path) -> dict[str, str]:
-    """The secrets that all Airflow processes of a home share, each made once: without its Fernet key none is read."""
+    """The secrets that all Airflow processes of a home share, each made once: another Fernet key reads nothing."""
     kept = read_json(path)
     fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     fresh = {"api": secrets.token_urlsafe(32), "jwt": secrets.token_urlsafe(48), "fernet": fernet}

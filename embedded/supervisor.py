@@ -18,8 +18,9 @@ from pathlib import Path
 
 import psutil
 
+from embedded.databases import ADDRESS
 from embedded.files import open_log, write_json
-from embedded.metadata import ADDRESS, MARK, command
+from embedded.metadata import MARK, command
 from embedded.processes import stop_all, wait_until, with_environment
 
 POLL_SECONDS = 0.5
