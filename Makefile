@@ -46,8 +46,8 @@ up: ## With Docker: start the stack and wait until every service is healthy
 	echo "Passwords as in .env, by default airflow and analyst."
 
 down: ## Stop the stack of Docker and the embedded servers; data stay
-	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down; else $(UNSTOPPED); fi
 	@if docker compose ps --quiet 2>/dev/null | grep -q .; then docker compose down; fi
+	@if $(GROWTH) --help >/dev/null 2>&1; then $(GROWTH) down; else $(UNSTOPPED); fi
 
 # In the order of what they take; the first failure ends it. The longest files come first, and each stays in one process.
 test: lint .venv/installed-analysis ## Lint, unit tests, then DAG, integration and golden tests and (with Docker) compose tests, in two processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -131,6 +132,20 @@ def test_an_environment_that_does_not_run_any_more_is_made_anew(tmp_path: Path, 
     ).stdout
     assert ("venv --clear .venv" in planned) is not runs
     assert ("pip install" in planned) is not runs
+
+
+def test_clean_says_what_it_cannot_remove(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    command, asked = ["make", "clean"], {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+    environment = {name: value for name, value in os.environ.items() if name != "GROWTH_HOME"}
+    assert subprocess.run(command, env=environment, **asked).returncode == 0
+    (tmp_path / ".growth").mkdir()
+    refused = subprocess.run(command, env=environment, **asked)
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        2,
+        "growth does not run: first make .venv/installed; servers and data of .growth stay",
+    )
+    assert (tmp_path / ".growth").exists()
 
 
 def test_the_containers_have_no_more_rights_than_they_need() -> None:
