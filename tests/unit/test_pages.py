@@ -10,6 +10,21 @@ from click.testing import CliRunner
 from growth.cli import cli
 
 
+@pytest.mark.parametrize(("address", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+def test_a_port_is_tried_in_the_family_of_its_address(
+    monkeypatch: pytest.MonkeyPatch, address: str, family: socket.AddressFamily
+) -> None:
+    tried = []
+
+    def refuse(_: object, *, family: socket.AddressFamily) -> None:
+        tried.append(family)
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    CliRunner().invoke(cli, ["dashboard", "--address", address])
+    assert tried == [family]
+
+
 @pytest.mark.parametrize("command", ["dashboard", "portal"])
 def test_a_port_that_is_taken_is_named(command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
