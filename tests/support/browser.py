@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Browser, HttpCredentials, Page, Response, ViewportSize, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from support.missing import missing
@@ -30,6 +31,8 @@ size => innerWidth === size.width && innerHeight === size.height
             each.getBoundingClientRect().width - (each.querySelector(inner)?.getBoundingClientRect().width ?? 0)
         ) <= 2))
 """
+# Chromium drops every request, also to the loopback address, when a network of Docker comes or goes.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 HEIGHT = "() => document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
 # The page cuts off what is too wide for it, so its own width does not tell.
 FITS = """
@@ -79,10 +82,20 @@ class Reader:
         self.page.on("response", self._answered)
 
     def open(self, parameters: Mapping[str, str]) -> None:
-        """Go to an address and wait until everything is drawn."""
+        """Go to an address and wait until everything is drawn, once more where the machine's networks changed."""
         self.page.set_viewport_size(DESK)
-        self.page.goto(f"{self.address}/?{urllib.parse.urlencode(parameters)}")
-        self.drawn()
+        for _ in range(5):
+            before, failed = len(self.problems), None
+            try:
+                self.page.goto(f"{self.address}/?{urllib.parse.urlencode(parameters)}")
+                self.drawn()
+            except PlaywrightError as error:
+                failed = error
+            if NETWORK_CHANGED not in f"{failed}{self.problems[before:]}":
+                break
+            del self.problems[before:]
+        if failed is not None:
+            raise failed
 
     def drawn(self) -> None:
         """Wait until the page is at rest."""
