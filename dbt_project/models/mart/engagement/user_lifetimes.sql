@@ -63,43 +63,16 @@ features as (
         on recent.user_key = event_type_counts.user_key and recent.product = event_type_counts.product
 ),
 
--- few users differ from all others in a figure: ranks are those of its values
-{% for feature in features %}
-    {{ feature }}_ranks as (
-        select
-            product,
-            {{ feature }},
-            sum(count(*)) over (partition by product order by {{ feature }}) - count(*) as fewer_count
-        from features
-        group by product, {{ feature }}
-    ),
-{% endfor %}
-
-products as (
-    select
-        product,
-        count(*) - 1 as others_count
-    from features
-    group by product
-),
-
 ranks as (
     select
-        features.user_key,
-        features.product,
+        user_key,
+        product,
         {% for feature in features %}
-            {{ feature }}_ranks.fewer_count{{ ' +' if not loop.last }}
+            rank() over (partition by product order by {{ feature }}) - 1{{ ' +' if not loop.last }}
         {% endfor %}
             as rank_sum,
-        products.others_count
+        count(*) over (partition by product) - 1 as others_count
     from features
-    inner join products on features.product = products.product
-    {% for feature in features %}
-        inner join {{ feature }}_ranks
-            on
-                features.product = {{ feature }}_ranks.product
-                and features.{{ feature }} = {{ feature }}_ranks.{{ feature }}
-    {% endfor %}
 ),
 
 final as (
