@@ -19,7 +19,7 @@ import psycopg
 import yaml
 
 from growth import dbt, packages
-from growth.files import replacing, write_whole
+from growth.files import forget_parts, replacing, write_whole
 from growth.settings import Warehouse, growth_home, reports_folder
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
     """
     folder = reports_folder() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
+    forget_parts(folder)
     with replacing(folder / NEWEST) as fresh:
         _edr(warehouse, ["report", "--file-path", str(fresh), "--open-browser", "false"])
         write_whole(folder / f"{now or datetime.now(UTC):{DATED}}.html", fresh.read_bytes())
