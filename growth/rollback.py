@@ -67,7 +67,8 @@ class Kept:
 def rollback(warehouse: Warehouse, run_id: str, *, force: bool = False) -> Rollback:
     """Bring back the marts as they were before the last publication that changed a row, or change nothing.
 
-    A column that was added since becomes null, one that was removed since comes back.
+    A column that was added since becomes null, one that was removed since comes back. A mart that was dropped since
+    stays out.
 
     Args:
         warehouse: where.
@@ -108,13 +109,8 @@ def _kept(conn: psycopg.Connection, *, force: bool) -> Kept:
     if before is None:
         raise PublishRefused(f"Nothing to roll back to: publication {last_id} is the first.")
     publication_id, as_of_date, rules_version, row_counts = before
-    changed = [mart for mart, count in changed_counts.items() if count]
-    tables = {
-        name
-        for (name,) in conn.execute(
-            "select relname from pg_class where relnamespace = 'mart_previous'::regnamespace and relkind = 'r'"
-        )
-    }
+    published, tables = _tables(conn, "mart"), _tables(conn, "mart_previous")
+    changed = [mart for mart, count in changed_counts.items() if count and mart in published]  # or taken out since
     marts = [mart for mart in changed if mart in tables]
     left = [mart for mart in changed if mart not in tables]
     lost = [f"mart_previous.{mart}" for mart in left if mart in row_counts]
@@ -126,6 +122,11 @@ def _kept(conn: psycopg.Connection, *, force: bool) -> Kept:
             "so that no earlier rows exist. `growth publish --rollback --force` restores the other marts beside it."
         )
     return Kept(publication_id, as_of_date, rules_version, marts, left)
+
+
+def _tables(conn: psycopg.Connection, schema: str) -> set[str]:
+    query = "select relname from pg_class where relnamespace = %s::regnamespace and relkind = 'r'"
+    return {name for (name,) in conn.execute(query, (schema,))}
 
 
 def _record(conn: psycopg.Connection, run_id: str, kept: Kept, written: dict[str, Written]) -> Rollback:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from growth.files import forget_parts, replacing
 from sample_data.draws import Int64s
 
 Bytes = NDArray[np.uint8]
@@ -90,10 +91,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         OSError: the folder cannot be created or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")  # not *.csv: a load that runs meanwhile does not see it
-    try:
-        with part.open("wb") as target:
-            yield target
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    forget_parts(path.parent)
+    with replacing(path) as part, part.open("xb") as target:
+        yield target

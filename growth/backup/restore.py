@@ -23,6 +23,7 @@ from growth.backup import airflow_state, contents, manifest, programs
 from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed, RestoreDiffers
 from growth.backup.manifest import Manifest
+from growth.files import forget_parts, replacing
 from growth.settings import (
     ROLES,
     Warehouse,
@@ -318,15 +319,16 @@ def places(found: Manifest, name: str, target: Path) -> dict[str, Path]:
 
 def put_back(backup: Path, found: Manifest, name: str, target: Path, *, is_over: bool = True) -> None:
     """Copy the files of a folder of the backup, those that were checked, to where they were."""
-    for path, place in places(found, name, target).items():
+    below = places(found, name, target)
+    for folder in {place.parent for place in below.values()}:
+        forget_parts(folder)
+    for path, place in below.items():
         if is_over or not place.exists():
             make_folder(place.parent)
-            part = place.with_name(f".{place.name}.part")
-            part.unlink(missing_ok=True)
-            with (backup / path).open("rb") as content, part.open("xb") as file:  # a new one, not what a link names
-                shutil.copyfileobj(content, file)
-            own_like_parent(part)
-            part.replace(place)
+            with replacing(place) as part:
+                with (backup / path).open("rb") as content, part.open("xb") as file:  # a new one, not what a link names
+                    shutil.copyfileobj(content, file)
+                own_like_parent(part)
 
 
 def _move_back(warehouse: Warehouse, say: Callable[[str], None]) -> None:

@@ -24,6 +24,7 @@ from growth.backup.airflow_state import AirflowState
 from growth.backup.errors import BackupFailed
 from growth.backup.programs import Dump, program_version
 from growth.backup.quiet import quiet
+from growth.files import PARTS
 from growth.settings import Warehouse, cold_folder, feeds_folder, landing_folder, reports_folder
 from ingest import cold, cold_files
 from ingest.errors import ColdFileBroken
@@ -195,7 +196,7 @@ def copy_files(source: Path, target: Path, say: Callable[[str], None]) -> None:
     for path in sorted(source.rglob("*")):
         if path.is_symlink():
             say(f"{path} is a link: it is not in the backup.")
-        elif path.is_file() and path.name != ".gitkeep" and not is_unfinished(path.name):
+        elif path.is_file() and path.name != ".gitkeep" and not is_unfinished(path.name) and not path.match(PARTS):
             copy = target / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)

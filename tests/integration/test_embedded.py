@@ -21,7 +21,7 @@ from psycopg import sql
 
 from embedded import binaries, server
 from embedded.files import read_json, write_json
-from embedded.place import SHARED_FOLDER, home_key, server_account, server_folder
+from embedded.place import SHARED_FOLDER, STATE_FILE, server_account, server_folder
 from embedded.processes import alive
 from embedded.server import OWN, EmbeddedError, EmbeddedPostgres, psql_binary
 from growth.settings import ROLES
@@ -304,26 +304,74 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_home_and_programs_below_a_folder_that_others_may_not_enter(make_server: MakeServer, closed: Path) -> None:
+def test_home_and_programs_below_a_folder_that_others_may_not_enter(closed: Path, make_server: MakeServer) -> None:
     embedded = make_server(closed / "clone" / ".growth")
     write(embedded, 6)
     embedded.stop()
     assert ask(embedded, "select value from public.kept") == 6
-    shared = SHARED_FOLDER / home_key(embedded.home)
-    assert embedded.data.is_relative_to(shared)
+    shared = server_folder(embedded.home)
+    assert shared.parent == SHARED_FOLDER
+    assert (shared / "home").read_text() == f"{embedded.home}\n"
     assert psutil.Process(pid_of(embedded)).exe().startswith(str(shared))
     embedded.purge()
     assert not shared.exists()
 
 
-def test_new_home_in_place_of_a_deleted_one_starts_empty(make_server: MakeServer, closed: Path) -> None:
+def test_programs_alone_below_a_folder_that_others_may_not_enter(closed: Path, make_server: MakeServer) -> None:
+    embedded = make_server()
+    assert ask(embedded, "select 1") == 1
+    assert psutil.Process(pid_of(embedded)).exe().startswith(str(embedded.home / "postgres"))
+
+
+def test_new_home_in_place_of_a_moved_one_leaves_its_data(closed: Path, make_server: MakeServer) -> None:
+    before = make_server(closed / "clone" / ".growth")
+    write(before, 7)
+    (closed / "clone").rename(closed / "moved")
+    moved = make_server(closed / "moved" / ".growth")
+    new = make_server(closed / "clone" / ".growth")
+    assert ask(new, "select to_regclass('public.kept')") is None
+    assert moved.is_running()
+    new.purge()
+    assert ask(moved, "select value from public.kept") == 7
+    moved.stop()
+    assert ask(moved, "select value from public.kept") == 7
+    assert (server_folder(moved.home) / "home").read_text() == f"{moved.home}\n"
+
+
+def test_home_of_an_older_release_finds_its_data_and_deletes_them(closed: Path, make_server: MakeServer) -> None:
     embedded = make_server(closed / "clone" / ".growth")
     write(embedded, 7)
-    predecessor = psutil.Process(pid_of(embedded))
+    embedded.stop()
+    older = server_folder(embedded.home).rename(SHARED_FOLDER / f"test-{embedded.home.parent.parent.name}")
+    (older / "home").unlink()
+    write_json(embedded.home / STATE_FILE, {**read_json(embedded.home / STATE_FILE), "folder": str(older)})
+    assert ask(embedded, "select value from public.kept") == 7
+    embedded.purge()
+    assert not older.exists()
+
+
+def test_purge_of_a_copied_home_leaves_the_data_of_the_first(closed: Path, make_server: MakeServer) -> None:
+    first = make_server(closed / "clone" / ".growth")
+    write(first, 7)
+    subprocess.run(["cp", "-a", closed / "clone", closed / "copied"], check=True)
+    copied = make_server(closed / "copied" / ".growth")
+    copied.purge()
+    assert ask(copied, "select to_regclass('public.kept')") is None
+    assert ask(first, "select value from public.kept") == 7
+
+
+def test_new_home_in_place_of_a_deleted_one_starts_empty_and_names_what_is_left(
+    closed: Path, make_server: MakeServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    embedded = make_server(closed / "clone" / ".growth")
+    write(embedded, 7)
+    predecessor, left = psutil.Process(pid_of(embedded)), server_folder(embedded.home)
     shutil.rmtree(embedded.home)
     assert ask(embedded, "select to_regclass('public.kept')") is None
-    assert not alive(predecessor)
-    embedded.purge()  # while its home is there: the folder goes before the servers of the test
+    assert f"growth: {left} is of an earlier {embedded.home}: delete it if" in capfd.readouterr().err
+    assert alive(predecessor)
+    predecessor.kill()
+    shutil.rmtree(left)
 
 
 def test_installed_postgres_serves_where_the_wheel_is_absent(

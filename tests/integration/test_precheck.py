@@ -14,7 +14,7 @@ import psutil
 import pytest
 from support.compose import wait_for
 
-from embedded.place import SHARED_FOLDER, home_key
+from embedded.place import server_folder
 from growth.settings import PROJECT_ROOT
 from ingest.contract_files import load_contracts
 from ingest.sources import write_sources
@@ -181,7 +181,7 @@ def test_an_interrupted_check_leaves_nothing_behind(project: Project) -> None:
     process = project.start("--only", "build,lint")
     wait_for(lambda: list(project.scratch.glob("*/logs/postgres.log")), 60)
     [home] = project.scratch.iterdir()
-    places = {str(home), str(SHARED_FOLDER / home_key(home))}  # as root the data lie outside of the home
+    places = {str(home), str(server_folder(home))}  # as root the data lie outside of the home
     wait_for(lambda: any("postgres -D" in command for command in serving(places)), 60)  # initdb came before
     process.send_signal(signal.SIGTERM)  # while it makes roles and databases
     said, _ = process.communicate(timeout=60)

@@ -108,6 +108,19 @@ def test_rolling_back_what_added_a_mart_must_be_forced(candidates: Candidates) -
     assert (candidates.rows("daily"), candidates.rows("totals")) == ([(0, 1)], [("all", 2)])
 
 
+@pytest.mark.parametrize("first", [("daily", "totals"), ("daily",)])
+@pytest.mark.parametrize("dropped", ["mart.totals", "mart.totals, mart_previous.totals"])
+def test_a_mart_that_was_taken_out_stays_out(candidates: Candidates, first: tuple[str, ...], dropped: str) -> None:
+    candidates.fill(1).publish(marts=first)
+    candidates.fill(2).publish()
+    candidates.publish(marts=("daily",))  # changes nothing, so that what is kept of both stays
+    for table in dropped.split(", "):
+        candidates.execute(f"drop table if exists {table}")
+    assert candidates.rollback().left == []
+    assert candidates.rows("daily") == [(0, 1)]
+    assert candidates.query("select to_regclass('mart.totals')", "transform") == [(None,)]
+
+
 def test_a_column_added_by_the_publication_is_null_after_its_rollback(candidates: Candidates) -> None:
     candidates.fill(1).publish()
     candidates.execute("alter table mart_candidate.daily add column note text default 'new'")

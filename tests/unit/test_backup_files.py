@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -39,7 +41,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_what_is_still_being_written_is_not_copied(tmp_path: Path) -> None:
-    for name in ("a.csv", "b.csv.part", "c.csv.tmp", "D.CSV.PART", "part"):
+    for name in ("a.csv", "b.csv.part", "c.csv.tmp", "D.CSV.PART", ".part-1a2b3c4d.e.csv", "part"):
         write(tmp_path / "landing", f"sessions/{name}", "delivered")
     copy_files(tmp_path / "landing", tmp_path / "copy", print)
     assert {*files(tmp_path / "copy")} == {"sessions/a.csv", "sessions/part"}
@@ -70,12 +72,16 @@ def test_nothing_is_put_back_through_a_link_out_of_the_folder(tmp_path: Path, se
 
 
 def test_nothing_is_written_through_a_link_in_the_place_of_a_file_that_is_under_way(
-    tmp_path: Path, secret: Path
+    tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup, landing = tmp_path / "backup", tmp_path / "landing"
     write(backup, "landing/sessions/a.csv", "of then")
     (landing / "sessions").mkdir(parents=True)
-    (landing / "sessions" / ".a.csv.part").symlink_to(secret)
+    monkeypatch.setattr("growth.files.secrets.token_hex", lambda _: "1a2b3c4d")
+    (landing / "sessions" / ".part-1a2b3c4d.a.csv").symlink_to(secret)
+    with pytest.raises(FileExistsError):
+        put_back(backup, described(backup), "landing", landing)
+    assert files(secret.parent) == {"a.csv": "not to be read, nor written over"}
     put_back(backup, described(backup), "landing", landing)
     assert files(landing) == {"sessions/a.csv": "of then"}
     assert secret.read_text() == "not to be read, nor written over"
@@ -108,3 +114,19 @@ def test_nobody_else_sees_what_a_check_puts_back(monkeypatch: pytest.MonkeyPatch
     home = command.verifying_home()
     assert home.stat().st_mode & 0o066 == 0
     assert {path.name: path.stat().st_mode & 0o077 for path in home.iterdir()} == {"landing": 0, "reports": 0}
+
+
+def test_two_who_put_a_backup_back_at_once_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backup, landing = tmp_path / "backup", tmp_path / "landing"
+    write(backup, "landing/sessions/a.csv", "of then")
+    copy = shutil.copyfileobj
+
+    def another_comes_first(content: IO[bytes], file: IO[bytes]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "copyfileobj", copy)
+            put_back(backup, described(backup), "landing", landing)
+        copy(content, file)
+
+    monkeypatch.setattr(shutil, "copyfileobj", another_comes_first)
+    put_back(backup, described(backup), "landing", landing)
+    assert files(landing) == {"sessions/a.csv": "of then"}

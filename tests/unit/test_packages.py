@@ -87,7 +87,6 @@ def test_two_who_write_the_index_at_once_do_not_spoil_each_others_page(
     def another_comes_first(part: Path, target: Path) -> Path:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
-            patch.setattr(os, "getpid", lambda: 0)
             reports.write_index()
         return replace(part, target)
 
@@ -163,11 +162,15 @@ def test_the_newest_reports_stay_and_older_copies_go(
         path = Path(arguments[arguments.index("--file-path") + 1])
         assert path.suffix == ".html", "edr writes to no other file"
         path.write_text(f"report {written}")
+        if written == 2:
+            killed.write_text("half of a page")
+            os.utime(killed, (0, 0))
 
     monkeypatch.setattr(elementary, "_edr", edr)
     monkeypatch.setattr(elementary, "KEPT_REPORTS", 3)
     begin = datetime(2026, 1, 30, 4, tzinfo=UTC)
     reports_of_it = tmp_path / "reports" / "elementary"
+    killed = reports_of_it / ".part-1a2b3c4d.index.html"
     for written in range(5):
         newest = elementary.write_report(Warehouse.at("none", 0), begin + timedelta(days=written))
         assert newest.read_text() == f"report {written}"

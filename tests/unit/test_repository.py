@@ -48,6 +48,19 @@ def test_every_variable_of_the_stack_is_documented_with_its_default() -> None:
         assert default in (used[name], ""), name
 
 
+def test_the_image_is_built_from_an_index_that_its_history_does_not_name() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert compose["services"]["preflight"]["build"]["args"] == {"PIP_INDEX_URL": "${PIP_INDEX_URL:-}"}
+    built, kept = re.split(r"^FROM ", (ROOT / "docker/airflow/Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    assert "ARG PIP_INDEX_URL=\nRUN" in built
+    assert "ENV" not in built
+    assert "INDEX_URL" not in kept
+    for install in re.findall(r"uv pip install (?:.*\\\n)*.*", kept):
+        assert "--no-index" in install
+    [backend] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert f"--dest /opt/uv/build '{backend}'" in built
+
+
 def test_both_warehouses_have_the_settings_that_depend_on_no_machine(tmp_path: Path) -> None:
     command = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["warehouse"]["command"]
     stack = dict(word.split("=", 1) for word in command if "=" in word)

@@ -242,6 +242,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [("feed.csv", b"old")]
 
 
+def test_two_who_write_one_file_at_once_both_write_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "feed" / "feed.csv"
+    with whole_file(path) as first:
+        first.write(b"fi")
+        with whole_file(path) as second:
+            second.write(b"second")
+        assert path.read_bytes() == b"second"
+        first.write(b"rst")
+    assert [(file.name, file.read_bytes()) for file in path.parent.iterdir()] == [("feed.csv", b"first")]
+
+
 def test_draws_stay_in_their_bounds_and_streams_differ() -> None:
     below = Draws(1, 2).below(10, 10_000)
     assert set(below.tolist()) == set(range(10))
