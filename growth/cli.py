@@ -18,7 +18,16 @@ from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
 from growth.compare import compare
-from growth.console import connect, domains_option, feeds_option, landed_path, prepared, refuse_in_stack, say
+from growth.console import (
+    connect,
+    domains_option,
+    feeds_option,
+    known_names,
+    landed_path,
+    prepared,
+    refuse_in_stack,
+    say,
+)
 from growth.erase import erase
 from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
@@ -191,12 +200,23 @@ def rebuild_history() -> None:
     say("History was built anew from the extracts in raw. `growth run` brings the marts in line.")
 
 
+def _sample_feeds() -> Sequence[str]:
+    from sample_data import FEEDS
+
+    return FEEDS
+
+
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--users", default=2_000, show_default=True, type=click.IntRange(1), help="Users in the sample.")
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1), help="Days the sample covers.")
 @click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same files.")
-@click.option("--feeds", metavar="FEED,...", help="Write only these feeds.  [default: all]")
+@click.option(
+    "--feeds",
+    callback=known_names("feed", _sample_feeds),
+    metavar="FEED,...",
+    help="Write only these feeds.  [default: all]",
+)
 @click.option("--events", type=click.IntRange(1), help="About how many rows of events and app_events; scales visits.")
 @click.option("--lead-days", type=click.IntRange(0), help="Engagement begins so much earlier.  [default: for 88 days]")
 @click.option("--more-days", default=0, type=click.IntRange(0), help="Engagement goes on so much longer.")
@@ -207,7 +227,7 @@ def sample(
     users: int,
     days: int,
     seed: int,
-    feeds: str | None,
+    feeds: list[str],
     events: int | None,
     lead_days: int | None,
     more_days: int,
@@ -217,9 +237,6 @@ def sample(
     """Write realistic files of every feed below FOLDER (docs/data-card.md says what is in them)."""
     from sample_data import FEEDS, write_sample
 
-    chosen = FEEDS if feeds is None else tuple(feeds.split(","))
-    if unknown := sorted(set(chosen) - set(FEEDS)):
-        raise click.BadParameter(f"no {', '.join(unknown)} (there are: {', '.join(FEEDS)})", param_hint="--feeds")
     if if_empty and any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
         say(f"{folder} already holds files; no sample data written.")
         return
@@ -230,7 +247,7 @@ def sample(
             users=users,
             days=days,
             seed=seed,
-            feeds=chosen,
+            feeds=feeds or FEEDS,
             lead_days=lead_days,
             more_days=more_days,
             events=events,

@@ -154,7 +154,7 @@
     {%- set unknown = var('excepted_days') | reject('in', feeds) | sort -%}
     {%- if unknown -%}
         {%- do exceptions.raise_compiler_error(
-            'var excepted_days names no feed: ' ~ unknown | join(', ') ~ '; there are: ' ~ feeds | join(', ')
+            'var excepted_days: unknown feed: ' ~ unknown | join(', ') ~ '; there are: ' ~ feeds | join(', ')
         ) -%}
     {%- endif -%}
 {% endmacro %}
