@@ -36,6 +36,7 @@ from growth.rejects import rejects
 from growth.servers import down, up
 from growth.settings import feeds_folder, forget_other_servers, growth_home, landing_folder
 from growth.thaw import thaw
+from ingest.errors import ExpectedError
 
 GROUP_HELP = """\
 Growth Analytics: CSV exports become tested growth marts in Postgres.
@@ -367,26 +368,11 @@ def sources(check: bool) -> None:
 
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
-    from embedded.errors import EmbeddedError
-    from growth.backup.errors import BackupFailed
-    from growth.elementary import ReportFailed
-    from growth.mart_tables import PublishRefused
-    from growth.notebook import JupyterMissing
-    from growth.packages import PackagesUnavailable
     from growth.reports import DocsFailed
-    from growth.turns import TurnTaken
-    from growth.warehouse import WarehouseUnusable
-    from ingest.errors import IngestError
 
     forget_other_servers()
     try:
         cli()
-    except (
-        *(EmbeddedError, IngestError, PublishRefused, TurnTaken, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, BackupFailed, OSError),
-    ) as error:
-        say(f"growth: {error}")
-        sys.exit(1)
-    except psycopg.Error as error:
+    except (ExpectedError, DocsFailed, OSError, psycopg.Error) as error:
         say(f"growth: {str(error).strip()}")
         sys.exit(1)

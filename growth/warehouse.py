@@ -19,6 +19,7 @@ from growth.settings import ROLES, Warehouse
 from growth.turns import TABLES as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
+from ingest.errors import ExpectedError
 from ingest.tables import make_indexes
 
 OLDEST_SERVER = 15  # major version
@@ -78,7 +79,7 @@ PATIENCE = {
 }
 
 
-class WarehouseUnusable(Exception):
+class WarehouseUnusable(ExpectedError):
     """The server cannot hold the warehouse; the text says what to change."""
 
 
