@@ -353,7 +353,7 @@ def sources(check: bool) -> None:
     """Write the dbt sources, with their tests, that follow from the feed contracts."""
     from growth.settings import PROJECT_ROOT
     from ingest.contract_files import load_contracts
-    from ingest.sources import stale_sources, write_sources
+    from ingest.dbt_sources import stale_sources, write_sources
 
     contracts = load_contracts(feeds_folder())
     project = PROJECT_ROOT / "dbt_project"

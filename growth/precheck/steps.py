@@ -29,8 +29,8 @@ from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
+from ingest.dbt_sources import stale_sources
 from ingest.errors import ExpectedError, IngestError
-from ingest.sources import stale_sources
 
 # Step → what to do when it fails; in the order in which they are told.
 STEPS = {

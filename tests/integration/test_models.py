@@ -15,7 +15,7 @@ from support.pipeline import Pipeline
 from growth import dbt
 from growth.settings import feeds_folder
 from ingest.contract_files import load_contracts
-from ingest.sources import write_sources
+from ingest.dbt_sources import write_sources
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY_COUNT = 200

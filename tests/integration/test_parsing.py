@@ -13,7 +13,7 @@ from growth import dbt, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
-from ingest.sources import write_sources
+from ingest.dbt_sources import write_sources
 
 PROJECT = PROJECT_ROOT / "dbt_project"
 # Elementary's tests as far as dbt parses them here: names and arguments of its package (0.25.1).
