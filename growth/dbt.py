@@ -18,8 +18,8 @@ from typing import Any
 
 import psycopg
 
-from growth import ageing, hooks, masking, packages, parsing
-from growth.hooks import is_lost_connection
+from growth import ageing, elementary_hooks, masking, packages, parsing
+from growth.lost_connection import is_lost_connection
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, dbt_folder, dbt_target, feeds_folder
 from ingest.contract_files import load_contracts
@@ -135,7 +135,7 @@ def invoke(
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
     masking.mask_dbt()
-    hooks.let_elementary_fail()
+    elementary_hooks.let_elementary_fail()
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))

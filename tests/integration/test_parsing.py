@@ -63,7 +63,7 @@ def test_a_hook_of_elementary_that_fails_stops_neither_the_command_nor_our_own_h
     result = dbt.invoke(["test", "--select", "not_null_sessions", "--quiet"], warehouse)
     assert (result.succeeded, [check.status for check in result.checks]) == (True, ["pass"])
     assert [failure.name for failure in result.failures] == []
-    told = [record.getMessage() for record in caplog.records if record.name == "growth.hooks"]
+    told = [record.getMessage() for record in caplog.records if record.name == "growth.elementary_hooks"]
     assert [text.split()[0] for text in told] == ["elementary-on-run-start-0", "elementary-on-run-end-0"]
     assert all("division by zero" in text for text in told)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
