@@ -13,13 +13,12 @@ import sys
 import tempfile
 
 import psycopg
-from psycopg import sql
 
 from embedded.airflow_main import LOGIN, PASSWORD, command_line, create_login
 from growth import reports
 from growth.metrics.airflow import admit_reader
-from growth.passwords import hashed
 from growth.preflight import DEFAULTS
+from growth.roles import set_password
 
 
 def leave_default(host: str, user: str, variable: str) -> None:
@@ -33,11 +32,7 @@ def leave_default(host: str, user: str, variable: str) -> None:
         psycopg.connect(**address, password=os.environ[variable]).close()
     except psycopg.OperationalError:
         with psycopg.connect(**address, password=DEFAULTS[variable]) as conn:
-            conn.execute(
-                sql.SQL("alter role {} password {}").format(
-                    sql.Identifier(user), hashed(conn, user, os.environ[variable])
-                )
-            )
+            set_password(conn, user, os.environ[variable])
 
 
 def admit_metrics() -> None:
