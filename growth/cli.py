@@ -112,7 +112,7 @@ def unload(path: str) -> None:
 @domains_option
 def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
-    from embedded.airflow import run_dag
+    from embedded.run import run_dag
     from growth import parsing
     from growth.load import warnings
     from ingest.contract_files import load_contracts
@@ -287,7 +287,7 @@ def sql(query: str, style: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(admin: bool, arguments: Sequence[str]) -> None:
     """Open psql on the warehouse: growth psql [--admin] -- PSQL-ARGUMENTS."""
-    from embedded.server import psql_binary
+    from embedded.binaries import psql_binary
 
     warehouse = connect()
     role = warehouse.user if admin else "analyst"
