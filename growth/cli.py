@@ -196,7 +196,7 @@ def rebuild_history() -> None:
             sys.exit(1)
         result = dbt.rebuild_history(warehouse)
     if not result.succeeded:
-        say("\n".join(map(dbt.describe, result.failures)) or result.error)
+        say(result.details)
         sys.exit(1)
     say("History was built anew from the extracts in raw. `growth run` brings the marts in line.")
 
