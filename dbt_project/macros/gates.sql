@@ -51,7 +51,7 @@
     {%- do return(own or marts) -%}
 {% endmacro %}
 
-{# The same as the inside of `in (…)`. #}
+{# Ids of loads as the inside of `in (…)`, never empty. #}
 {% macro load_list(loads) %}{{ (loads or [-1]) | join(', ') }}{% endmacro %}
 
 {# Every day that new loads of a feed touched: a list of dates. #}
