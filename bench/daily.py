@@ -184,7 +184,7 @@ def build(warehouse: Warehouse, *, full_refresh: bool = False) -> Build:
     result = dbt.invoke([*arguments, *(["--full-refresh"] if full_refresh else [])], warehouse)
     wall = time.monotonic() - started
     if not result.succeeded:
-        sys.exit("\n".join(map(dbt.describe, result.failures)) or result.error)
+        sys.exit(result.details)
     results = json.loads((dbt_target() / "run_results.json").read_text(encoding="utf-8"))["results"]
     return Build({each["unique_id"].rsplit(".", 1)[-1]: each["execution_time"] for each in results}, wall)
 

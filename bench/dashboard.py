@@ -85,7 +85,7 @@ def fill(warehouse: Warehouse, landing: Path, events: int, days: int) -> None:
     say("building and publishing the marts")
     result = dbt.invoke(["build", "--quiet", "--exclude-resource-type", "test", "unit_test"], warehouse)
     if not result.succeeded:
-        sys.exit("\n".join(map(dbt.describe, result.failures)) or result.error)
+        sys.exit(result.details)
     publication = publish(warehouse, "bench", dbt.mart_names())
     say(f"published {sum(publication.row_counts.values()):,} rows")
 

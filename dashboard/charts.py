@@ -42,7 +42,7 @@ NO_COLOR = "rgba(0,0,0,0)"
 HOVER = {"bgcolor": "#31333F", "bordercolor": "#808495", "font": FONT | {"color": "#FAFAFA"}}
 
 
-def figure(unit: str = "", *, height: int = HEIGHT, legend: bool = True) -> Figure:
+def figure(unit: str = "", *, height: int = HEIGHT, legend: bool) -> Figure:
     """A figure without traces, whose vertical axis has a unit."""
     title = "" if unit == PERCENT else unit
     return {
@@ -307,7 +307,7 @@ def heatmap(
     return named(made, "xaxis", title={"text": x_title}, tickangle=-90 if hanging else 0, automargin=False)
 
 
-def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str, *, is_complete: bool = True) -> Figure:
+def waterfall(steps: Mapping[str, float], totals: Sequence[str], unit: str, *, is_complete: bool) -> Figure:
     """Steps from an opening to a closing value, hatched where not complete; the ``totals`` stand on the ground.
 
     Of bars: Plotly's own waterfall has no hatches.

@@ -115,7 +115,7 @@ def _conninfo() -> str:
     return warehouse.conninfo("analyst")
 
 
-def _ask(conninfo: str, statement: LiteralString, parameters: Mapping[str, Any] | None = None) -> Rows:
+def _ask(conninfo: str, statement: LiteralString, parameters: Mapping[str, Any]) -> Rows:
     with _pool(conninfo).connection() as conn:
         cursor = conn.execute(statement, parameters)
         columns = tuple(column.name for column in cursor.description or ())

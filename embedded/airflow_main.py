@@ -11,8 +11,23 @@ import os
 import sys
 
 SEPARATOR = ":::"
+LOGIN = "airflow"  # the one user of the web interface
 # Stands for the value of AIRFLOW_PASSWORD, which then is in no list of processes: every user of a machine reads those.
 PASSWORD = "--password=$AIRFLOW_PASSWORD"  # noqa: S105
+
+
+def command_line(*commands: list[str]) -> list[str]:
+    """The process that runs Airflow commands, one after another."""
+    words = [sys.executable, "-m", "embedded.airflow_main"]
+    for number, arguments in enumerate(commands):
+        words += [SEPARATOR, *arguments] if number else arguments
+    return words
+
+
+def create_login(password: str) -> list[str]:
+    """The command that makes the user of the web interface where there is none; ``password`` is the option for it."""
+    names = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
+    return ["users", "create", "--username", LOGIN, password, "--role", "Admin", *names]
 
 
 def main() -> None:

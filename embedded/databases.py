@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from embedded.errors import EmbeddedError
-from growth.passwords import hashed
+from growth.roles import make_role, set_password
 from growth.settings import ROLES, Warehouse
 
 ADDRESS = "127.0.0.1"
@@ -55,22 +55,13 @@ def make_databases(port: int, secrets: Mapping[str, str], warehouse: Warehouse |
             if warehouse:  # `create_roles` makes them; of a server of an older release they have known passwords
                 there = {name for (name,) in conn.execute("select rolname from pg_roles")}
                 for role in there.intersection(ROLES):
-                    secret = hashed(conn, role, warehouse.passwords[role])
-                    conn.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), secret))
+                    set_password(conn, role, warehouse.passwords[role])
     except (psycopg.Error, KeyError) as error:
         raise EmbeddedError(f"cannot prepare the databases of the embedded Postgres: {error}") from error
 
 
 def _make_database(conn: psycopg.Connection, role: str, password: str, database: str, attribute: str) -> None:
-    known = conn.execute("select from pg_roles where rolname = %s", [role]).fetchone() is not None
-    conn.execute(
-        sql.SQL("{} role {} login {} password {}").format(
-            sql.SQL("alter" if known else "create"),
-            sql.Identifier(role),
-            sql.SQL(attribute),
-            hashed(conn, role, password),
-        )
-    )
+    make_role(conn, role, password, attribute)
     if role == METADATA:  # losing the last moment of a crash is nothing to it, and it commits often
         conn.execute(sql.SQL("alter role {} set synchronous_commit = off").format(sql.Identifier(role)))
     if conn.execute("select from pg_database where datname = %s", [database]).fetchone() is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ingest.errors import ExpectedError
+
 LAST_LINES = 12
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(ExpectedError):
     """A server or process of the embedded mode could not do what was asked; the text is for the user."""
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from embedded.airflow_main import SEPARATOR
+from embedded.airflow_main import LOGIN, command_line, create_login
 from embedded.databases import ADDRESS, METADATA
 from embedded.errors import EmbeddedError, last_lines
 from embedded.files import make_folder, open_log, read_json, write_json
@@ -25,7 +25,6 @@ from embedded.server import EmbeddedPostgres
 from growth.settings import Warehouse, feeds_folder, landing_folder
 
 FIRST_PORT = 8080
-LOGIN = "airflow"  # name and password of the web interface, which listens on loopback only
 MARK = "GROWTH_STACK"  # every process of a stack carries this variable; its value says of which home
 ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")  # states of tasks that change no more
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -103,14 +102,6 @@ def _is_socks(name: str, value: str) -> bool:
     return name.lower().endswith("_proxy") and value.lower().startswith("socks")
 
 
-def command(*commands: list[str]) -> list[str]:
-    """The process that runs Airflow commands, one after another."""
-    words = [sys.executable, "-m", "embedded.airflow_main"]
-    for number, arguments in enumerate(commands):
-        words += [SEPARATOR, *arguments] if number else arguments
-    return words
-
-
 def commands_to_migrate(home: Path, with_login: bool) -> list[list[str]]:
     """The Airflow commands that bring the metadata database up to date; none where it is.
 
@@ -121,8 +112,7 @@ def commands_to_migrate(home: Path, with_login: bool) -> list[list[str]]:
     done = _marker(home)
     commands = [] if done.get("version") == _versions() else [["db", "migrate"]]
     if with_login and not (done.get("login") and not commands):
-        names = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
-        commands.append(["users", "create", "--username", LOGIN, "--password", LOGIN, "--role", "Admin", *names])
+        commands.append(create_login(f"--password={LOGIN}"))  # it listens on loopback only
     return commands
 
 
@@ -148,7 +138,7 @@ def migrate(home: Path, environment: dict[str, str]) -> None:
     descriptor = open_log(log)
     try:
         code = subprocess.run(
-            command(*commands),
+            command_line(*commands),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,

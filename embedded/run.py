@@ -15,12 +15,12 @@ from typing import IO, Any
 
 import psycopg
 
+from embedded.airflow_main import command_line
 from embedded.errors import last_lines
 from embedded.files import open_log
 from embedded.metadata import (
     NO_LOGINS,
     airflow_environment,
-    command,
     commands_to_migrate,
     fail_abandoned_runs,
     mark_migrated,
@@ -76,7 +76,7 @@ def _run_here(
     home: Path, environment: dict[str, str], conf: Mapping[str, Any], log_path: Path, dag_id: str, lock: int
 ) -> int:
     migration = commands_to_migrate(home, with_login=False)
-    words = command(*migration, ["dags", "test", dag_id, "--conf", json.dumps(dict(conf))])
+    words = command_line(*migration, ["dags", "test", dag_id, "--conf", json.dumps(dict(conf))])
     say(f"Running the DAG {dag_id}; log: {log_path}")
     progress = Progress(say, _mapped_name(home, dag_id))
     with os.fdopen(open_log(log_path), "w") as log, _terminable():

@@ -12,9 +12,10 @@ from typing import Any
 
 import psycopg
 
+from embedded.airflow_main import command_line
 from embedded.errors import EmbeddedError
 from embedded.files import make_folder
-from embedded.metadata import ENDED, command
+from embedded.metadata import ENDED
 from embedded.progress import STATE_WORDS, say
 from embedded.server import EmbeddedPostgres
 from embedded.stack import AirflowStack
@@ -33,7 +34,7 @@ def run_scheduled(stack: AirflowStack, conf: Mapping[str, Any], log_path: Path, 
         EmbeddedError: it could not be triggered, or the stack stopped meanwhile.
     """
     run_id = f"growth_run__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"
-    words = command(["dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf))])
+    words = command_line(["dags", "trigger", dag_id, "--run-id", run_id, "--conf", json.dumps(dict(conf))])
     answer = subprocess.run(words, env=stack.environment(), capture_output=True, text=True, check=False)
     make_folder(log_path.parent)
     log_path.write_text(answer.stdout + answer.stderr)

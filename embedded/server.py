@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from embedded import tuning
-from embedded.binaries import Binaries, psql_binary, server_binaries
+from embedded.binaries import Binaries, server_binaries
 from embedded.databases import ADDRESS, ADMIN, METADATA, accepts, make_databases
 from embedded.errors import EmbeddedError, last_lines, server_failed
 from embedded.files import locked, make_folder, open_log, read_json, write_json
@@ -39,8 +39,6 @@ from embedded.place import (
 )
 from embedded.processes import alive, living, stop_all, wait_until
 from growth.settings import Warehouse
-
-__all__ = ["EmbeddedError", "EmbeddedPostgres", "ServerStatus", "psql_binary"]
 
 FIRST_PORT = 5439
 PORTS_TRIED = 200

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import psutil
 
+from embedded.airflow_main import LOGIN
 from embedded.databases import ADDRESS
 from embedded.errors import EmbeddedError, last_lines
 from embedded.files import locked, make_folder, open_log, read_json
-from embedded.metadata import LOGIN, MARK, airflow_environment, fail_abandoned_runs, migrate, web_port
+from embedded.metadata import MARK, airflow_environment, fail_abandoned_runs, migrate, web_port
 from embedded.place import home_key
 from embedded.processes import alive, living, stop_all, with_environment
 from embedded.progress import say

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import psutil
 
+from embedded.airflow_main import command_line
 from embedded.databases import ADDRESS
 from embedded.files import open_log, write_json
-from embedded.metadata import MARK, command
+from embedded.metadata import MARK
 from embedded.processes import stop_all, wait_until, with_environment
 
 POLL_SECONDS = 0.5
@@ -65,7 +66,7 @@ class Child:
         log = open_log(self.log)
         try:
             self.process = subprocess.Popen(
-                command(self.arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command_line(self.arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         finally:
             os.close(log)

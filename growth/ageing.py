@@ -130,7 +130,6 @@ def bring_back(
     full_refresh: bool = False,
     gates_only: bool = False,
     domains: Collection[str] = (),
-    contracts: Mapping[str, Contract] | None = None,
 ) -> None:
     """Bring back the rows that are needed next; all of their files are looked at before any row is moved.
 
@@ -140,7 +139,6 @@ def bring_back(
         full_refresh: models are built from nothing: everything is needed.
         domains: only feeds of these, if any is named.
         gates_only: what gates raw and staging judge, and not what models read.
-        contracts: None: those of the feeds folder.
 
     Raises:
         ColdFileBroken: one of their files is missing, or damaged.
@@ -148,7 +146,7 @@ def bring_back(
     with psycopg.connect(warehouse.conninfo("ingest")) as conn:
         if not cold.cold_loads(conn):
             return
-    contracts = load_contracts(feeds_folder()) if contracts is None else contracts
+    contracts = load_contracts(feeds_folder())
     with cold.alone(warehouse.conninfo("ingest")):
         needed = None
         if not full_refresh:

@@ -18,7 +18,16 @@ from growth.alerts.command import alert
 from growth.backtest.command import backtest
 from growth.backup.command import backup, restore
 from growth.compare import compare
-from growth.console import connect, domains_option, feeds_option, landed_path, prepared, refuse_in_stack, say
+from growth.console import (
+    connect,
+    domains_option,
+    feeds_option,
+    known_names,
+    landed_path,
+    prepared,
+    refuse_in_stack,
+    say,
+)
 from growth.erase import erase
 from growth.metrics.command import metrics
 from growth.pages import dashboard, portal
@@ -27,6 +36,7 @@ from growth.rejects import rejects
 from growth.servers import down, up
 from growth.settings import feeds_folder, forget_other_servers, growth_home, landing_folder
 from growth.thaw import thaw
+from ingest.errors import ExpectedError
 
 GROUP_HELP = """\
 Growth Analytics: CSV exports become tested growth marts in Postgres.
@@ -102,7 +112,7 @@ def unload(path: str) -> None:
 @domains_option
 def run(full_refresh: bool, feeds: list[str], domains: list[str]) -> None:
     """Run the DAG growth_daily once: load, test, build, publish; exits 1 when a step fails."""
-    from embedded.airflow import run_dag
+    from embedded.run import run_dag
     from growth import parsing
     from growth.load import warnings
     from ingest.contract_files import load_contracts
@@ -186,9 +196,15 @@ def rebuild_history() -> None:
             sys.exit(1)
         result = dbt.rebuild_history(warehouse)
     if not result.succeeded:
-        say("\n".join(map(dbt.describe, result.failures)) or result.error)
+        say(result.details)
         sys.exit(1)
     say("History was built anew from the extracts in raw. `growth run` brings the marts in line.")
+
+
+def _sample_feeds() -> Sequence[str]:
+    from sample_data import FEEDS
+
+    return FEEDS
 
 
 @cli.command()
@@ -196,7 +212,12 @@ def rebuild_history() -> None:
 @click.option("--users", default=2_000, show_default=True, type=click.IntRange(1), help="Users in the sample.")
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1), help="Days the sample covers.")
 @click.option("--seed", default=1, show_default=True, type=int, help="The same seed gives the same files.")
-@click.option("--feeds", metavar="FEED,...", help="Write only these feeds.  [default: all]")
+@click.option(
+    "--feeds",
+    callback=known_names("feed", _sample_feeds),
+    metavar="FEED,...",
+    help="Write only these feeds.  [default: all]",
+)
 @click.option("--events", type=click.IntRange(1), help="About how many rows of events and app_events; scales visits.")
 @click.option("--lead-days", type=click.IntRange(0), help="Engagement begins so much earlier.  [default: for 88 days]")
 @click.option("--more-days", default=0, type=click.IntRange(0), help="Engagement goes on so much longer.")
@@ -207,7 +228,7 @@ def sample(
     users: int,
     days: int,
     seed: int,
-    feeds: str | None,
+    feeds: list[str],
     events: int | None,
     lead_days: int | None,
     more_days: int,
@@ -217,9 +238,6 @@ def sample(
     """Write realistic files of every feed below FOLDER (docs/data-card.md says what is in them)."""
     from sample_data import FEEDS, write_sample
 
-    chosen = FEEDS if feeds is None else tuple(feeds.split(","))
-    if unknown := sorted(set(chosen) - set(FEEDS)):
-        raise click.BadParameter(f"no {', '.join(unknown)} (there are: {', '.join(FEEDS)})", param_hint="--feeds")
     if if_empty and any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*")):
         say(f"{folder} already holds files; no sample data written.")
         return
@@ -230,7 +248,7 @@ def sample(
             users=users,
             days=days,
             seed=seed,
-            feeds=chosen,
+            feeds=feeds or FEEDS,
             lead_days=lead_days,
             more_days=more_days,
             events=events,
@@ -269,7 +287,7 @@ def sql(query: str, style: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(admin: bool, arguments: Sequence[str]) -> None:
     """Open psql on the warehouse: growth psql [--admin] -- PSQL-ARGUMENTS."""
-    from embedded.server import psql_binary
+    from embedded.binaries import psql_binary
 
     warehouse = connect()
     role = warehouse.user if admin else "analyst"
@@ -335,7 +353,7 @@ def sources(check: bool) -> None:
     """Write the dbt sources, with their tests, that follow from the feed contracts."""
     from growth.settings import PROJECT_ROOT
     from ingest.contract_files import load_contracts
-    from ingest.sources import stale_sources, write_sources
+    from ingest.dbt_sources import stale_sources, write_sources
 
     contracts = load_contracts(feeds_folder())
     project = PROJECT_ROOT / "dbt_project"
@@ -350,26 +368,11 @@ def sources(check: bool) -> None:
 
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
-    from embedded.errors import EmbeddedError
-    from growth.backup.errors import BackupFailed
-    from growth.elementary import ReportFailed
-    from growth.mart_tables import PublishRefused
-    from growth.notebook import JupyterMissing
-    from growth.packages import PackagesUnavailable
     from growth.reports import DocsFailed
-    from growth.turns import TurnTaken
-    from growth.warehouse import WarehouseUnusable
-    from ingest.errors import IngestError
 
     forget_other_servers()
     try:
         cli()
-    except (
-        *(EmbeddedError, IngestError, PublishRefused, TurnTaken, WarehouseUnusable),
-        *(PackagesUnavailable, ReportFailed, DocsFailed, JupyterMissing, BackupFailed, OSError),
-    ) as error:
-        say(f"growth: {error}")
-        sys.exit(1)
-    except psycopg.Error as error:
+    except (ExpectedError, DocsFailed, OSError, psycopg.Error) as error:
         say(f"growth: {str(error).strip()}")
         sys.exit(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from growth.settings import Warehouse, feeds_folder, growth_home, landing_folder
+from ingest.names import unknown_names
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -74,36 +75,46 @@ def _initialise(warehouse: Warehouse) -> None:
         say(change)
 
 
-def _feed_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+def known_names(kind: str, known: Callable[[], Collection[str]]) -> Callable[..., list[str]]:
+    """The callback of an option that takes names with commas between them: a list, empty where the option is absent.
+
+    Args:
+        kind: of what they are names.
+        known: gives those that there are.
+    """
+
+    def split(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
+        names = [name.strip() for name in (value or "").split(",") if name.strip()]
+        if fault := unknown_names(kind, names, known()):
+            raise click.BadParameter(fault)
+        return names
+
+    return split
+
+
+def _feeds() -> list[str]:
     from ingest.contract_files import load_contracts
 
-    known = list(load_contracts(feeds_folder()))
-    wanted = [feed.strip() for feed in (value or "").split(",") if feed.strip()]
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise click.BadParameter(f"no contract for {', '.join(unknown)}; there are: {', '.join(known)}")
-    return wanted
+    return list(load_contracts(feeds_folder()))
 
 
-def _domain_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    from ingest.contract_files import load_contracts
+def _domains() -> list[str]:
+    from ingest.contract_files import domains, load_contracts
 
-    known = sorted({contract.domain for contract in load_contracts(feeds_folder()).values()})
-    wanted = [domain.strip() for domain in (value or "").split(",") if domain.strip()]
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise click.BadParameter(f"no feed of domain {', '.join(unknown)}; there are: {', '.join(known)}")
-    return wanted
+    return domains(load_contracts(feeds_folder()))
 
 
 domains_option = click.option(
-    "--domains", callback=_domain_list, metavar="A,B", help="Load, build and publish only these domains."
+    "--domains",
+    callback=known_names("domain", _domains),
+    metavar="A,B",
+    help="Load, build and publish only these domains.",
 )
 
 
 def feeds_option(text: str) -> Callable[[Decorated], Decorated]:
     """The option ``--feeds`` of a command; the text says what it does with them."""
-    return click.option("--feeds", callback=_feed_list, metavar="A,B", help=text)
+    return click.option("--feeds", callback=known_names("feed", _feeds), metavar="A,B", help=text)
 
 
 def landed_path(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

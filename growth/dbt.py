@@ -18,8 +18,8 @@ from typing import Any
 
 import psycopg
 
-from growth import ageing, hooks, masking, packages, parsing
-from growth.hooks import is_lost_connection
+from growth import ageing, elementary_hooks, masking, packages, parsing
+from growth.lost_connection import is_lost_connection
 from growth.outdated import WHAT_TO_DO, outdated_tables
 from growth.settings import PROJECT_ROOT, Warehouse, dbt_folder, dbt_target, feeds_folder
 from ingest.contract_files import load_contracts
@@ -84,6 +84,16 @@ class DbtResult:
     started_at: datetime | None = None
 
     @property
+    def failed(self) -> list[NodeFailure]:
+        """The models and tests that failed, without those that only warn."""
+        return [failure for failure in self.failures if failure.status != "warn"]
+
+    @property
+    def details(self) -> str:
+        """All that dbt says of what failed or warned, else its error."""
+        return "\n".join(map(describe, self.failures)) or self.error
+
+    @property
     def lost_connection(self) -> bool:
         """Whether it failed only because the warehouse could not be reached: worth another try."""
         texts = [failure.message for failure in self.failures if failure.row_count is None] or [self.error]
@@ -92,8 +102,7 @@ class DbtResult:
     @property
     def reason(self) -> str:
         """Why it failed, in a line: the models or tests that did, or dbt's error; and what to do about a full disk."""
-        failed = [failure for failure in self.failures if failure.status != "warn"]
-        reason = ", ".join(with_rows(failure.name, failure.row_count) for failure in failed) or self.error
+        reason = ", ".join(with_rows(failure.name, failure.row_count) for failure in self.failed) or self.error
         if any(DISK_FULL in failure.message for failure in self.failures) or DISK_FULL in self.error:
             reason += ". The warehouse's disk is full: make room, then run again (docs/runbooks/disk_full.md)"
         return reason
@@ -135,7 +144,7 @@ def invoke(
     Path(settings["DBT_LOG_PATH"]).mkdir(parents=True, exist_ok=True)
     parsing.wait(settings)
     masking.mask_dbt()
-    hooks.let_elementary_fail()
+    elementary_hooks.let_elementary_fail()
     started_at = datetime.now(UTC)
     with _variables(settings):
         outcome = dbtRunner(manifest=parsing.kept(arguments, settings)).invoke(list(arguments))
@@ -168,7 +177,7 @@ def compiled(warehouse: Warehouse, analysis: str) -> str:
     """
     result = invoke(["compile", *packages.QUIETLY, "--select", analysis], warehouse)
     if not result.succeeded:
-        raise ValueError(result.error or "\n".join(map(describe, result.failures)))
+        raise ValueError(result.details)
     [path] = (dbt_target() / "compiled").rglob(f"{analysis}.sql")
     return path.read_text(encoding="utf-8")
 

@@ -21,6 +21,7 @@ import yaml
 from growth import dbt, packages
 from growth.files import forget_parts, replacing, write_whole
 from growth.settings import Warehouse, growth_home, reports_folder
+from ingest.errors import ExpectedError
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ FIXED = {
 }
 
 
-class ReportFailed(Exception):
+class ReportFailed(ExpectedError):
     """Elementary's command or one of its models failed; the text has the end of what it said."""
 
 

@@ -17,6 +17,7 @@ from growth.settings import Warehouse, cold_folder, feeds_folder
 from growth.turns import no_run_beside
 from ingest import cold, cold_files, erasure
 from ingest.contract_files import load_contracts
+from ingest.names import unknown_names
 from ingest.standstill import standstill
 from ingest.tombstones import SPACE
 
@@ -91,7 +92,7 @@ def _people(identity: str, texts: Sequence[str]) -> People:
     feeds = erasure.feeds_of(contracts, identity)
     identities = sorted({each.user_identity for each in contracts.values() if each.user is not None})
     if not feeds:
-        raise click.BadParameter(f"no feed has it; there are: {', '.join(identities)}", param_hint="--identity")
+        raise click.BadParameter(unknown_names("identity", [identity], identities), param_hint="--identity")
     ids = tuple(filter(None, (text.strip(SPACE) for text in texts)))
     if not ids:
         raise click.UsageError("Name at least one person: --user or --users-from.")

@@ -16,10 +16,9 @@ MESSAGE_LINES = 4
 
 def failed(warehouse: Warehouse, gate: str, result: DbtResult) -> str:
     """Several lines about a gate that failed; the first names every check, the last the runbook."""
-    failures = [failure for failure in result.failures if failure.status != "warn"]
     contracts = list(load_contracts(feeds_folder()).values())
     lines = [f"gate {gate} failed: {result.reason}."]
-    for failure in failures[:CHECKS_SHOWN]:
+    for failure in result.failed[:CHECKS_SHOWN]:
         if failure.row_count is None:
             lines += [f"{failure.name} could not run:"]
             lines += [f"    {line.strip()}" for line in failure.message.splitlines()[:MESSAGE_LINES]]
@@ -29,6 +28,6 @@ def failed(warehouse: Warehouse, gate: str, result: DbtResult) -> str:
         lines += [f"    {row}" for row in dict.fromkeys(first_examples(warehouse, failure.kept_in, contracts))]
         if failure.kept_in:
             lines.append(f'    growth psql --admin -- -c "select * from {failure.kept_in}"')  # noqa: S608 (for a console)
-    if len(failures) > CHECKS_SHOWN:
-        lines.append(f"and {len(failures) - CHECKS_SHOWN} more")
+    if more := result.failed[CHECKS_SHOWN:]:
+        lines.append(f"and {len(more)} more")
     return "\n".join([*lines, "docs/runbooks/gate_failed.md says what to do."])

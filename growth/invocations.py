@@ -26,7 +26,7 @@ def record(warehouse: Warehouse, run_id: str, task_id: str, result: DbtResult) -
     """
     if not result.invocation_id or result.lost_connection:
         return
-    failed = [failure.name for failure in result.failures if failure.status != "warn"]
+    failed = [failure.name for failure in result.failed]
     status = "success" if result.succeeded else "failed"
     with psycopg.connect(warehouse.conninfo("transform")) as conn:
         conn.execute("delete from mart.dbt_invocations where finished_at < now() - %s * interval '1 day'", [KEPT_DAYS])

@@ -10,10 +10,10 @@ from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder, landing_folde
 from ingest.archive import delete_old
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
+from ingest.dbt_sources import stale_sources
 from ingest.landing import unclaimed
 from ingest.load import load_feed
 from ingest.results import LoadProgress, LoadResult
-from ingest.sources import stale_sources
 
 LOG_SECONDS = 10
 

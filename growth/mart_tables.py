@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from ingest.errors import ExpectedError
+
 # A reader that holds a table up holds up the readers behind us, too: for no longer than this, then we step back.
 QUEUE_MILLISECONDS = 50
 PATIENCE_SECONDS = 30.0
@@ -49,7 +51,7 @@ where published.place is null or coming.place is null
 INSERT = "insert into {target} ({columns}) select {incoming} from {source}"
 
 
-class PublishRefused(Exception):
+class PublishRefused(ExpectedError):
     """Nothing was published; the text says why and what to do."""
 
 

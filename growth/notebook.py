@@ -9,11 +9,12 @@ from collections.abc import Mapping
 
 from growth import secret_files
 from growth.settings import PROJECT_ROOT, Warehouse
+from ingest.errors import ExpectedError
 
 FOLDER = PROJECT_ROOT / "notebooks"
 
 
-class JupyterMissing(Exception):
+class JupyterMissing(ExpectedError):
     """The extra packages are not installed."""
 
 

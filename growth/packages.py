@@ -14,6 +14,7 @@ import yaml
 
 from growth.files import forget_parts, replacing
 from growth.settings import PROJECT_ROOT, Warehouse
+from ingest.errors import ExpectedError
 
 STAND_INS = PROJECT_ROOT / "dbt_project" / "stand_ins"
 NAMES = ("elementary", "dbt_utils")
@@ -21,7 +22,7 @@ QUIETLY = ("--quiet", "--log-level", "none")
 ABSENT = "Elementary is absent: no data quality report. `make deps` gets it (docs/elementary.md)."
 
 
-class PackagesUnavailable(Exception):
+class PackagesUnavailable(ExpectedError):
     """The packages could not be fetched; what was installed before stays."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from growth.roles import is_superuser
 from growth.settings import Warehouse
 from ingest.contract import Contract
 from ingest.id_texts import any_of, long_ids, patterns
@@ -218,7 +219,7 @@ def _forget_statistics(conn: psycopg.Connection, schema: str, table: str) -> Non
             " from pg_stats where schemaname = %s and tablename = %s",
             [schema, table],
         )
-    elif conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (True,):
+    elif is_superuser(conn):
         name = sql.Identifier(schema, table).as_string(conn)
         conn.execute("delete from pg_statistic where starelid = to_regclass(%s)", [name])
 

@@ -17,6 +17,7 @@ from ingest import quarantine
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
 from ingest.errors import NothingLoaded
+from ingest.names import unknown_names
 
 SHOWN_CHARACTERS = 200
 HEADERS = ("file", "reason", "column", "records", "first line", "first message")
@@ -128,8 +129,8 @@ def contract_of(path: str) -> Contract:
     """Contract of the feed that a path below the landing folder belongs to."""
     contracts = load_contracts(feeds_folder())
     feed = path.split("/", 1)[0]
-    if feed not in contracts:
-        raise NothingLoaded(f"{path}: begins with no feed's folder; feeds: {', '.join(contracts)}")
+    if fault := unknown_names("feed", [feed], contracts):
+        raise NothingLoaded(f"{path}: {fault}")
     return contracts[feed]
 
 

@@ -18,7 +18,7 @@ def up(ui: bool) -> None:
     warehouse = prepared()
     say(f"The warehouse listens on {warehouse.host}:{warehouse.port}, database {warehouse.database}.")
     if ui:
-        from embedded.airflow import AirflowStack
+        from embedded.stack import AirflowStack
 
         AirflowStack(growth_home(), warehouse).up()
 
@@ -28,8 +28,8 @@ def up(ui: bool) -> None:
 def down(purge: bool) -> None:
     """Stop what `up` started; data stay."""
     refuse_in_stack()
-    from embedded.airflow import AirflowStack
     from embedded.server import EmbeddedPostgres
+    from embedded.stack import AirflowStack
 
     AirflowStack(growth_home(), None).down()
     server = EmbeddedPostgres(growth_home())

@@ -14,6 +14,7 @@ from growth.settings import Warehouse, cold_folder, feeds_folder
 from ingest import cold, cold_files
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
+from ingest.names import unknown_names
 from ingest.standstill import standstill
 
 
@@ -30,8 +31,8 @@ def thaw(feeds: Sequence[str], give_up: bool) -> None:
     --full-refresh`.
     """
     contracts = load_contracts(feeds_folder())
-    if unknown := sorted(set(feeds) - set(contracts)):
-        raise click.BadParameter(f"no contract for {', '.join(unknown)}; there are: {', '.join(contracts)}")
+    if fault := unknown_names("feed", feeds, contracts):
+        raise click.BadParameter(fault)
     chosen = {feed: contract for feed, contract in contracts.items() if not feeds or feed in feeds}
     warehouse = connect()
     conninfo = warehouse.conninfo("ingest")

@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 import psycopg
 
 from growth.settings import Warehouse
+from ingest.errors import ExpectedError
 
 TABLES = """
 create table if not exists dwh._turn (
@@ -41,7 +42,7 @@ select exists (
 """
 
 
-class TurnTaken(Exception):
+class TurnTaken(ExpectedError):
     """Somebody else builds models."""
 
 

@@ -14,11 +14,12 @@ from growth import people
 from growth.alerts import ledger
 from growth.metrics.objects import ensure_readable, has_longest_transaction
 from growth.operations import ensure_operations
-from growth.passwords import hashed
+from growth.roles import is_superuser, make_role
 from growth.settings import ROLES, Warehouse
 from growth.turns import TABLES as TURN
 from ingest.contract import Contract
 from ingest.ddl import ensure_raw
+from ingest.errors import ExpectedError
 from ingest.tables import make_indexes
 
 OLDEST_SERVER = 15  # major version
@@ -78,7 +79,7 @@ PATIENCE = {
 }
 
 
-class WarehouseUnusable(Exception):
+class WarehouseUnusable(ExpectedError):
     """The server cannot hold the warehouse; the text says what to change."""
 
 
@@ -134,17 +135,12 @@ def is_set_up(warehouse: Warehouse) -> bool:
 
 def create_roles(conn: psycopg.Connection, warehouse: Warehouse) -> None:
     """Create the roles where they are missing, set their passwords and what they have of the database as a whole."""
-    existing = {name for (name,) in conn.execute("select rolname from pg_roles")}
     for role in ROLES:
-        verb = "alter" if role in existing else "create"
-        statement = sql.SQL("{} role {} login password {}").format(
-            sql.SQL(verb), sql.Identifier(role), hashed(conn, role, warehouse.passwords[role])
-        )
-        conn.execute(statement)
+        make_role(conn, role, warehouse.passwords[role])
         # member of its roles, an owner who is no superuser may give them schemas too
         conn.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
     database = sql.Identifier(warehouse.database)
-    if conn.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (True,):
+    if is_superuser(conn):
         _set(conn, database, QUIET)
         _close_functions(conn)
     conn.execute(sql.SQL("alter database {} set timezone = 'UTC'").format(database))

@@ -24,7 +24,7 @@ from ingest.copy import connect
 from ingest.errors import ColdFileBroken, RowsInUse
 from ingest.server import only_itself, summarize_new_rows
 from ingest.tables import create_time_index, load_table, raw_table, removed_table
-from ingest.tombstones import wait_for_erasure
+from ingest.tombstones import hold_off_erasure
 
 LOCK = "hashtext('growth.cold')"
 # From here on rows get a table of their own when they come back, as those of a large file have (ADR 0003).
@@ -100,7 +100,7 @@ def age(conninfo: str, contract: Contract, load_id: int, folder: Path) -> ColdLo
         )
         try:
             with conn.transaction():
-                wait_for_erasure(conn)
+                hold_off_erasure(conn)
                 _lock_load(conn, load_id)
                 is_there = _status(conn, load_id) in ("loaded", "replayed")
                 return _age(conn, contract, load_id, folder, path) if is_there else None
@@ -129,7 +129,7 @@ def thaw(conninfo: str, contract: Contract, loads: Sequence[ColdLoad], folder: P
     with connect(conninfo, contract) as conn:
         for load in loads:
             with conn.transaction():
-                wait_for_erasure(conn)
+                hold_off_erasure(conn)
                 _lock_load(conn, load.load_id)
                 row_count += _thaw(conn, contract, load, folder)
         if row_count:
@@ -145,7 +145,7 @@ def give_up(conninfo: str, contract: Contract, load: ColdLoad, *, run_id: str) -
         The path of the delivered file that it was loaded from.
     """
     with connect(conninfo, contract) as conn, conn.transaction():
-        wait_for_erasure(conn)
+        hold_off_erasure(conn)
         source_file = _lock_load(conn, load.load_id)
         old = ledger.loaded_file(conn, source_file)
         if old is not None and _status(conn, load.load_id) in ("loaded", "replayed"):

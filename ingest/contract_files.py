@@ -28,6 +28,7 @@ from ingest.contract import (
     repeated,
 )
 from ingest.errors import ContractError
+from ingest.names import unknown_names
 
 
 def load_contracts(folder: Path) -> dict[str, Contract]:
@@ -64,6 +65,11 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     if faults:
         raise ContractError("\n".join(faults))
     return {feed: found[feed][0] for feed in sorted(found)}
+
+
+def domains(contracts: Mapping[str, Contract]) -> list[str]:
+    """The domains that have a feed, sorted."""
+    return sorted({contract.domain for contract in contracts.values()})
 
 
 def _read_contract(path: Path) -> tuple[Contract | None, list[str]]:
@@ -133,7 +139,7 @@ def _reference_faults(contract: Contract, contracts: Mapping[str, Contract]) -> 
             continue
         path = f"columns[{place}].references"
         if (other := contracts.get(reference.feed)) is None:
-            yield f"{path}.feed: {reference.feed!r} is no feed; feeds: {', '.join(sorted(contracts))}"
+            yield f"{path}.feed: {unknown_names('feed', [reference.feed], sorted(contracts))}"
         elif reference.column not in other.column_names:
             known = ", ".join(other.column_names)
             yield f"{path}.column: {reference.column!r} is no column of {other.feed}; columns: {known}"

@@ -27,10 +27,10 @@ from ingest.tombstones import (
     clean,
     erase_rejects,
     has_numbers,
+    hold_off_loads,
     rejects_of_people,
     tombstones,
     user_column,
-    wait_for_loads,
 )
 
 # What stands in the ledger as the file of an erasure.
@@ -119,7 +119,7 @@ def erase(conninfo: str, contracts: Sequence[Contract], users: Sequence[str], *,
     """
     started_at = datetime.now(UTC)
     with connect(conninfo, contracts[0]) as conn, conn.transaction():
-        wait_for_loads(conn)
+        hold_off_loads(conn)
         for contract in contracts:
             check_raw(conn, contract)
         known = tombstones(conn, contracts[0].user_identity)

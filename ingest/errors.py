@@ -1,10 +1,17 @@
-"""What can go wrong while loading. ``transient`` says whether trying again may help without anybody's doing."""
+"""What can go wrong: the base of all errors that are expected, and those of loading."""
 
 from __future__ import annotations
 
 
-class IngestError(Exception):
-    """Base of everything that ``ingest`` raises on purpose."""
+class ExpectedError(Exception):
+    """Base of what any package raises on purpose: the text is for the user, and all that the command line says."""
+
+
+class IngestError(ExpectedError):
+    """Base of everything that ``ingest`` raises on purpose.
+
+    ``transient`` says whether trying again may help without anybody's doing.
+    """
 
     transient = False
 

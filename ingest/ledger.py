@@ -107,7 +107,7 @@ def next_load_id(conn: psycopg.Connection) -> int:
 
 
 def record_loaded(
-    conn: psycopg.Connection, load_id: int, entry: Entry, loaded: int, rejected: int, erased: int = 0
+    conn: psycopg.Connection, load_id: int, entry: Entry, loaded: int, rejected: int, erased: int
 ) -> None:
     """Write down a load; a refusal of the very same content, before its contract was mended, is forgotten."""
     conn.execute(
@@ -134,7 +134,7 @@ def record_removal(conn: psycopg.Connection, load_id: int, entry: Entry) -> None
     _record_other(conn, load_id, entry, "removal", 0, None)
 
 
-def record_replay(conn: psycopg.Connection, load_id: int, entry: Entry, of: int, loaded: int, erased: int = 0) -> None:
+def record_replay(conn: psycopg.Connection, load_id: int, entry: Entry, of: int, loaded: int, erased: int) -> None:
     """Write down that records left the quarantine of a load; that load counts them as loaded from now on."""
     _record_other(conn, load_id, entry, "replayed", loaded, of)
     conn.execute(

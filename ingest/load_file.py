@@ -32,8 +32,8 @@ from ingest.quarantine import check_limit
 from ingest.reading import RecordStream
 from ingest.results import LoadProgress, LoadResult, ProgressCallback
 from ingest.source import Source, contract_for, open_source
-from ingest.standstill import wait_for_models
-from ingest.tombstones import keep_out, wait_for_erasure
+from ingest.standstill import hold_off_standstill
+from ingest.tombstones import hold_off_erasure, keep_out
 
 PROGRESS_SECONDS = 0.5
 _MORE_ROOM = 4  # times as much for suspects, where so many of them may be good
@@ -164,7 +164,7 @@ def _check_so_far(conn: psycopg.Connection, attempt: _Attempt, suspects: Spool) 
     assert stream is not None  # it has found them
     with conn.transaction(force_rollback=True):
         read_dates_as(conn, contract)
-        wait_for_erasure(conn)
+        hold_off_erasure(conn)
         load_id = ledger.next_load_id(conn)
         suspects.judge(conn, contract, load_id, attempt.extract_date)
         rejected = quarantine(conn, contract.feed, load_id)
@@ -238,8 +238,8 @@ def _load_in_transaction(conn: psycopg.Connection, attempt: _Attempt) -> LoadRes
     looked_at = ledger.loaded_file(conn, delivery.source_file)
     if looked_at is not None and (skipped := _skip(conn, job, delivery, source, looked_at)):
         return skipped  # what is there already waits for nobody
-    wait_for_models(conn, delivery.source_file, lambda: _check_stop(job))
-    wait_for_erasure(conn)
+    hold_off_standstill(conn, delivery.source_file, lambda: _check_stop(job))
+    hold_off_erasure(conn)
     ledger.lock_path(conn, delivery.source_file)
     old = ledger.loaded_file(conn, delivery.source_file)
     if old is not None and old != looked_at and (skipped := _skip(conn, job, delivery, source, old)):

@@ -22,8 +22,8 @@ from ingest.header import Header, match_header, positional
 from ingest.judge import Spool, release
 from ingest.records import RecordReader
 from ingest.source import contract_for, from_utf8, to_utf8
-from ingest.standstill import wait_for_models
-from ingest.tombstones import keep_out, wait_for_erasure
+from ingest.standstill import hold_off_standstill
+from ingest.tombstones import hold_off_erasure, keep_out
 
 SHOWN_REASONS = 10
 
@@ -229,8 +229,8 @@ def _replay_file(conn: psycopg.Connection, contract: Contract, source_file: str,
     csv = contract.csv
     with Spool() as suspects, conn.transaction():
         read_dates_as(conn, contract)
-        wait_for_models(conn, source_file)
-        wait_for_erasure(conn)
+        hold_off_standstill(conn, source_file)
+        hold_off_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)
         if old is None:  # taken out since we looked

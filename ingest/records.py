@@ -44,7 +44,7 @@ class Suspect:
     fault: Fault | None
 
 
-def line_end_of(sample: bytes, csv: CsvFormat, header: bytes = b"") -> bytes:
+def line_end_of(sample: bytes, csv: CsvFormat, header: bytes) -> bytes:
     r"""The line end that most records of a text have: ``\n``, ``\r\n`` or ``\r``.
 
     Args:

@@ -39,7 +39,7 @@ def standstill(conninfo: str) -> Iterator[None]:
         conn.execute("select")
 
 
-def wait_for_models(conn: psycopg.Connection, source_file: str, check: Callable[[], None] = lambda: None) -> None:
+def hold_off_standstill(conn: psycopg.Connection, source_file: str, check: Callable[[], None] = lambda: None) -> None:
     """Let no standstill begin until this transaction ends; wait for the end of one, and say so.
 
     Args:

@@ -84,12 +84,12 @@ def as_number(text: str) -> str | None:
     return str(int(text)) if re.fullmatch(r"[+-]?[0-9]{1,40}", text) else None
 
 
-def wait_for_erasure(conn: psycopg.Connection) -> None:
+def hold_off_erasure(conn: psycopg.Connection) -> None:
     """Let no erasure begin until this transaction ends; wait for the end of one that is under way."""
     conn.execute(f"select pg_advisory_xact_lock_shared({_LOCK})".encode())
 
 
-def wait_for_loads(conn: psycopg.Connection) -> None:
+def hold_off_loads(conn: psycopg.Connection) -> None:
     """Let no load begin until this transaction ends; wait for the end of those under way."""
     conn.execute(f"select pg_advisory_xact_lock({_LOCK})".encode())
 

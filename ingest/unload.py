@@ -8,8 +8,8 @@ from ingest import ledger
 from ingest.contract import Contract
 from ingest.copy import connect
 from ingest.errors import NothingLoaded
-from ingest.standstill import wait_for_models
-from ingest.tombstones import wait_for_erasure
+from ingest.standstill import hold_off_standstill
+from ingest.tombstones import hold_off_erasure
 
 
 def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str | None) -> int:
@@ -29,8 +29,8 @@ def unload(conninfo: str, contract: Contract, source_file: str, *, run_id: str |
     """
     started_at = datetime.now(UTC)
     with connect(conninfo, contract) as conn, conn.transaction():
-        wait_for_models(conn, source_file)
-        wait_for_erasure(conn)
+        hold_off_standstill(conn, source_file)
+        hold_off_erasure(conn)
         ledger.lock_path(conn, source_file)
         old = ledger.loaded_file(conn, source_file)
         if old is None:

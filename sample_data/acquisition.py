@@ -7,15 +7,14 @@ instant on. Times are integer microseconds since the first midnight of the sampl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sample_data.draws import Draws, Int64s, urn
 from sample_data.files import DAY, HOUR, SECOND
+from sample_data.tables import Table
 
 MEDIA = (
     "DIRECT",
@@ -75,20 +74,12 @@ BACKGROUND_PER_MILLE = 480  # draws per user and average day; a draw of a user w
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class Sessions(Table):
     """Columns of sessions, one entry per session."""
 
     user: Int64s
     time: Int64s
     medium: Int64s
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Sessions:
-        """Only these rows, in this order."""
-        return Sessions(self.user[chosen], self.time[chosen], self.medium[chosen])
-
-    def in_time_order(self) -> Sessions:
-        """The same sessions, earliest first."""
-        return self.where(np.argsort(self.time, kind="stable"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +102,6 @@ class Population:
     registrations: Registrations
     journeys: Sessions
     came_by: Int64s
-
-
-def together(parts: Iterable[Sessions]) -> Sessions:
-    """One table of all sessions of several."""
-    columns = list(zip(*((part.user, part.time, part.medium) for part in parts), strict=True))
-    user, time, medium = (np.concatenate(column) for column in columns)
-    return Sessions(user, time, medium)
 
 
 def day_weights(start: date, days: int) -> Int64s:
@@ -156,13 +140,14 @@ def populate(users: int, start: date, days: int, seed: int) -> Population:
     twice &= later < end
     # The second registration has a journey of its own only where that cannot undo what the first was made for.
     has_journey = twice & is_plain & np.roll(is_plain, 1)
-    journeys = together(
+    journeys = Sessions.together(
         [
             _journeys(draws, user, time, outcome, end),
             _journeys(draws, user[has_journey], later[has_journey], np.roll(outcome, 1)[has_journey], end),
         ]
     )
-    journeys = journeys.where((journeys.time >= 0) & (journeys.time < end)).in_time_order()
+    journeys = journeys.where((journeys.time >= 0) & (journeys.time < end))
+    journeys = journeys.in_order_of(journeys.time)
 
     all_users, all_times = np.concatenate([user, user[twice]]), np.concatenate([time, later[twice]])
     in_order = np.argsort(all_times, kind="stable")
@@ -232,7 +217,7 @@ def _journeys(draws: Draws, user: Int64s, time: Int64s, outcome: Int64s, end: in
     ):
         chosen = np.isin(outcome, kinds)
         parts += [_earlier(draws, user[chosen], time[chosen], media, per_mille) for per_mille in EARLIER_PER_MILLE]
-    return together(parts)
+    return Sessions.together(parts)
 
 
 def _windowed(draws: Draws, user: Int64s, time: Int64s, medium: int, window: int) -> Sessions:
@@ -246,7 +231,7 @@ def _windowed(draws: Draws, user: Int64s, time: Int64s, medium: int, window: int
     won = Sessions(user, time - age, np.full(count, medium))
     has_younger = draws.chance(300, count)
     younger = Sessions(user, time - age // 2, np.full(count, DIRECT)).where(has_younger)
-    return together([won, younger])
+    return won + younger
 
 
 def _closing(draws: Draws, user: Int64s, time: Int64s, oldest: int, media: Int64s) -> Sessions:

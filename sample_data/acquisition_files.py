@@ -23,10 +23,10 @@ from sample_data.acquisition import (
     Sessions,
     background,
     day_weights,
-    together,
 )
 from sample_data.draws import Draws, Int64s
 from sample_data.files import DAY, Bytes, TimeTexts, WrittenFile, csv_block, text_table, whole_file
+from sample_data.tables import Table
 
 HEADERS = {"sessions": b"userid,time_started,is_paid,medium\n", "conversions": b"userid,registration_time\n"}
 
@@ -58,26 +58,12 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Table):
     """Rows of a feed before they become text; ``end`` numbers the text that ends a sessions row."""
 
     user: Int64s
     time: Int64s
     end: Int64s
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
-        """Only these rows, in this order."""
-        return Rows(self.user[chosen], self.time[chosen], self.end[chosen])
-
-    def __add__(self, other: Rows) -> Rows:
-        """These rows, then the others."""
-        mine, others = (self.user, self.time, self.end), (other.user, other.time, other.end)
-        user, time, end = (np.concatenate(pair) for pair in zip(mine, others, strict=True))
-        return Rows(user, time, end)
-
-    def in_time_order(self) -> Rows:
-        """The same rows, earliest first."""
-        return self.where(np.argsort(self.time, kind="stable"))
 
 
 def write_acquisition(
@@ -114,7 +100,8 @@ def write_acquisition(
                     copies = rows.where(draws.chance(COPIED, len(rows.time)))
                     if feed not in chosen:
                         continue
-                    block = repeated[feed] + (rows + copies).in_time_order()
+                    both = rows + copies
+                    block = repeated[feed] + both.in_order_of(both.time)
                     repeated[feed] = _no_rows()
                     targets[feed].write(_csv(feed, block, texts))
                     counts[feed] += len(block.time)
@@ -138,10 +125,10 @@ def _sessions_of_day(population: Population, draws: Draws, day: int, weight: int
     """All sessions that start on the day, twins and respelled copies included, in no order."""
     journeys = population.journeys
     first, last = np.searchsorted(journeys.time, [day * DAY, (day + 1) * DAY])
-    sessions = together([journeys.where(slice(int(first), int(last))), background(population, draws, day, weight)])
+    sessions = journeys.where(slice(int(first), int(last))) + background(population, draws, day, weight)
     twins = sessions.where(draws.chance(TWIN, len(sessions.time)))
     media = draws.pick(MEDIUM_URN, len(twins.time))
-    sessions = together([sessions, Sessions(twins.user, twins.time, media)])
+    sessions += Sessions(twins.user, twins.time, media)
 
     count = len(sessions.time)
     is_paid = draws.below(1000, count) < PAID_PER_MILLE[sessions.medium]

@@ -7,16 +7,15 @@ a day is the same whatever is written before or after it, and a feed the same wh
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sample_data.acquisition import times_of_day
 from sample_data.draws import Draws, Int64s, urn
 from sample_data.engagement import DEVICE_URN, DEVICES, MILES, Accounts, Int32s
 from sample_data.files import DAY, SECOND
+from sample_data.tables import Table
 
 VISIT_WEIGHTS = (92, 90, 93, 97, 108, 116, 104)  # Monday first; the apps are busiest at weekends
 BLOCK_VISITS = 100_000
@@ -38,20 +37,6 @@ DURATION_PER_MILLE = np.array([950, 0, 700, 0, 900], dtype=np.int64)  # by event
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Columns of equal length."""
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Self:
-        """Only these rows, in this order."""
-        return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-    def __add__(self, other: Self) -> Self:
-        """These rows, then the others."""
-        names = [field.name for field in fields(self)]
-        return type(self)(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
-
-
-@dataclass(frozen=True, slots=True)
 class Events(Table):
     """Columns that both feeds have; ``account`` is one more than the last where nobody is named."""
 
@@ -59,10 +44,6 @@ class Events(Table):
     time: Int64s
     country: Int64s
     device: Int64s
-
-    def in_time_order(self) -> Self:
-        """The same rows, earliest first."""
-        return self.where(np.argsort(self.time, kind="stable"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from it. Nothing here depends on how many days are written, so that a longer sam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from sample_data.acquisition import (
 )
 from sample_data.draws import Draws, Int64s, urn
 from sample_data.files import DAY, HOUR
+from sample_data.tables import Table
 
 PRODUCTS = ("miles", "facebook", "instagram", "messenger", "whatsapp", "threads")
 MILES = 0
@@ -90,7 +91,7 @@ Int32s = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class Accounts(Table):
     """Columns of accounts, oldest first, as narrow as can be; a ``_later`` attribute holds from ``_changed_at`` on.
 
     ``first_at`` is the first visit (before time 0: was there already), ``leaves``, ``pauses``, ``returns`` and the days
@@ -128,11 +129,6 @@ class Accounts:
         """A column's values of these accounts, wide enough to calculate with."""
         values: Int64s = getattr(self, name)[accounts].astype(np.int64)
         return values
-
-    def oldest_first(self) -> Accounts:
-        """The same accounts in the order of their making."""
-        order = np.argsort(self.signed_up_at, kind="stable")
-        return Accounts(*(getattr(self, field.name)[order] for field in fields(self)))
 
     def listed_on(self, day: int) -> Int64s:
         """Which accounts an extract at the end of the day lists."""
@@ -201,7 +197,7 @@ def open_accounts(population: Population, days: int, lead_days: int, seed: int) 
         segment_changed_at=_change(draws, signed_up_at, SEGMENT_DAYS, ~no_segment),
         deleted_at=deleted_at,
         is_absent=draws.chance(ABSENT_PER_MILLE, count),
-    ).oldest_first()
+    ).in_order_of(signed_up_at)  # of their making
 
 
 def _signups(population: Population, draws: Draws, days: int, lead_days: int) -> tuple[Int64s, Int64s, Int64s]:

@@ -122,7 +122,8 @@ class EventFiles:
         is_copied_later = (dice >= LATE + COPIED) & (dice < LATE + COPIED + COPIED_LATER)
         self._carried[self._index + 1] += [rows.where(is_late & ~is_far), rows.where(is_copied_later)]
         self._carried[self._index + 2].append(rows.where(is_late & is_far))
-        rows = (rows.where(~is_late) + rows.where(is_copied)).in_time_order()
+        rows = rows.where(~is_late) + rows.where(is_copied)
+        rows = rows.in_order_of(rows.time)
         if self._parquet is not None:
             assert isinstance(rows, AppEvents)
             self._parquet.write_table(self._texts.app_events_table(rows))

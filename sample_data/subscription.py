@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sample_data.draws import Draws, Int64s, urn
 from sample_data.engagement import GOOD_MEDIA, NEVER, OLD_DAYS, POOR_MEDIA, UTM_SOURCES, Accounts
 from sample_data.files import DAY
+from sample_data.tables import Table
 
 PLANS = ("basic", "standard", "premium")
 PRICES = ("7.99", "11.99", "15.99")  # by plan
@@ -35,7 +36,7 @@ NOTICE_DAYS = 10  # a cancellation is known so many days before its end, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Subscriptions:
+class Subscriptions(Table):
     """Columns of subscriptions; ``start``, ``end``, ``known_end_from`` and ``changes`` are day numbers.
 
     ``plan_later`` holds from the day ``changes`` on; ``gone`` is the day from which no extract has the subscriber.
@@ -111,7 +112,7 @@ def subscribe(accounts: Accounts, seed: int) -> Subscriptions:
         *(account * 2 + 1, account, start_again, gone, np.full(count, NEVER)),
         *(plan_later, plan_later, np.full(count, NEVER), eagerness, gone),
     )
-    return _together(_where(first, subscribes), _where(again, subscribes & returns))
+    return first.where(subscribes) + again.where(subscribes & returns)
 
 
 def payments_of_day(subscriptions: Subscriptions, seed: int, day: int) -> Payments:
@@ -148,13 +149,3 @@ def _by_medium(good: int, usual: int, poor: int) -> Int64s:
     values = np.full(len(UTM_SOURCES), usual)
     values[list(GOOD_MEDIA)], values[list(POOR_MEDIA)] = good, poor
     return values
-
-
-def _where(subscriptions: Subscriptions, chosen: NDArray[np.bool_]) -> Subscriptions:
-    return Subscriptions(*(getattr(subscriptions, name)[chosen] for name in Subscriptions.__slots__))
-
-
-def _together(one: Subscriptions, other: Subscriptions) -> Subscriptions:
-    return Subscriptions(
-        *(np.concatenate([getattr(one, name), getattr(other, name)]) for name in Subscriptions.__slots__)
-    )

@@ -88,20 +88,17 @@ def select_feeds() -> PokeReturnValue:
     from growth.load import warnings
     from growth.settings import feeds_folder
     from growth.warehouse import initialise
-    from ingest.contract_files import load_contracts
+    from ingest.contract_files import domains, load_contracts
+    from ingest.names import unknown_names
 
     contracts = load_contracts(feeds_folder())
-    of_domains = {feed: contract.domain for feed, contract in contracts.items()}
-    domains = _domains()
-    if unknown := sorted(set(domains) - set(of_domains.values())):
-        known = ", ".join(sorted(set(of_domains.values())))
-        raise AirflowFailException(f"No feed of domain {', '.join(unknown)}; there are: {known}.")
+    wanted_domains = _domains()
     wanted = get_current_context()["params"]["feeds"] or [
-        feed for feed, domain in of_domains.items() if not domains or domain in domains
+        feed for feed, contract in contracts.items() if not wanted_domains or contract.domain in wanted_domains
     ]
-    unknown = sorted(set(wanted) - set(contracts))
-    if unknown:
-        raise AirflowFailException(f"No contract for feeds {', '.join(unknown)}; there are: {', '.join(contracts)}.")
+    fault = unknown_names("domain", wanted_domains, domains(contracts)) or unknown_names("feed", wanted, contracts)
+    if fault:
+        raise AirflowFailException(f"In the run's params: {fault}.")
     for change in initialise(warehouse(), contracts):
         log.info(change)
     for warning in warnings(contracts):

@@ -67,12 +67,17 @@
     {%- do return(['rebuild_user_slices', 'rebuild_user_tracks', 'rebuild_user_windows', 'rebuild_open_tracks']) %}
 {% endmacro %}
 
+{# Keys of the users whose rows these strategies build anew: a subquery. Those of the new rows, too, as in rebuild_users. #}
+{% macro rebuilt_user_keys(arguments) -%}
+    {{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }}
+{%- endmacro %}
+
 {# rebuild_user_slices: the changed users' rows of the months of changed days are built anew. #}
 {% macro get_incremental_rebuild_user_slices_sql(arguments) %}
     delete from {{ arguments['target_relation'] }}
     where
         month_start in ({{ periods_of('month', pending_days(event_feeds())) }})
-        and user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+        and user_key in ({{ rebuilt_user_keys(arguments) }});
     {{ insert_rows(arguments) }}
 {% endmacro %}
 
@@ -83,7 +88,7 @@
         insert into {{ state('_moved_days') }} (load_id, event_date)
         with old as (
             select user_key, product, country, first_date from {{ arguments['target_relation'] }}
-            where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }})
+            where user_key in ({{ rebuilt_user_keys(arguments) }})
         ),
         moves as (
             select old.first_date as old_date, new.first_date as new_date
@@ -98,7 +103,7 @@
         on conflict do nothing;
     {%- endif %}
     delete from {{ arguments['target_relation'] }}
-    where user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+    where user_key in ({{ rebuilt_user_keys(arguments) }});
     {{ insert_rows(arguments) }}
 {% endmacro %}
 

@@ -51,7 +51,7 @@
     {%- do return(own or marts) -%}
 {% endmacro %}
 
-{# The same as the inside of `in (…)`. #}
+{# Ids of loads as the inside of `in (…)`, never empty. #}
 {% macro load_list(loads) %}{{ (loads or [-1]) | join(', ') }}{% endmacro %}
 
 {# Every day that new loads of a feed touched: a list of dates. #}
@@ -154,7 +154,7 @@
     {%- set unknown = var('excepted_days') | reject('in', feeds) | sort -%}
     {%- if unknown -%}
         {%- do exceptions.raise_compiler_error(
-            'var excepted_days names no feed: ' ~ unknown | join(', ') ~ '; there are: ' ~ feeds | join(', ')
+            'var excepted_days: unknown feed: ' ~ unknown | join(', ') ~ '; there are: ' ~ feeds | join(', ')
         ) -%}
     {%- endif -%}
 {% endmacro %}

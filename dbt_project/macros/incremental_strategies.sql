@@ -17,8 +17,9 @@
 {% endmacro %}
 
 {#
-    rebuild_users: every row of each changed user of the feeds (meta.feeds) is deleted and inserted again; all of them when what it depends on as a whole has changed. The users of the new rows are deleted
-    too: a load that is replaced while the model runs may have changed the set, and a row must never stand twice.
+    rebuild_users: every row of each changed user of the feeds (meta.feeds) is deleted and inserted again; all of them when
+    what it depends on as a whole has changed. The users of the new rows are deleted too: a load that is replaced while the
+    model runs may have changed the set, and a row must never stand twice.
 #}
 {% macro get_incremental_rebuild_users_sql(arguments) %}
     {% if config.meta_get('version_of') and is_outdated() %}

@@ -15,6 +15,16 @@
     {{ start ~ ' - 1' if period_type == 'day' else start ~ ' - 7' if period_type == 'week' else months_later(start, -1) }}
 {%- endmacro %}
 
+{# First day of the period after that of a row, and of the one before it; the row has period_type and period_start. #}
+{% macro next_period_of_row() -%}
+    case period_type
+        {%- for type in period_types() %} when '{{ type }}' then {{ next_period(type, 'period_start') }}{% endfor %} end
+{%- endmacro %}
+{% macro previous_period_of_row() -%}
+    case period_type
+        {%- for type in period_types() %} when '{{ type }}' then {{ previous_period(type, 'period_start') }}{% endfor %} end
+{%- endmacro %}
+
 {#
     First day of the period of a day, some periods on, while dbt renders: a date. Beyond the years 1 to 9999, in which all
     days lie, it is the last of their months or days.

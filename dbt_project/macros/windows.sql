@@ -126,6 +126,6 @@
     delete from {{ arguments['target_relation'] }}
     where
         month_start in ({{ periods_of('month', pending_days(event_feeds()), [0, 1, 2]) }})
-        and user_key in ({{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }});
+        and user_key in ({{ rebuilt_user_keys(arguments) }});
     {{ insert_rows(arguments) }}
 {% endmacro %}

@@ -13,16 +13,12 @@ import sys
 import tempfile
 
 import psycopg
-from psycopg import sql
 
-from embedded.airflow_main import PASSWORD
+from embedded.airflow_main import LOGIN, PASSWORD, command_line, create_login
 from growth import reports
 from growth.metrics.airflow import admit_reader
-from growth.passwords import hashed
 from growth.preflight import DEFAULTS
-
-LOGIN = ["--username", "airflow", PASSWORD]
-NAMES = ["--firstname", "Growth", "--lastname", "Analytics", "--email", "airflow@localhost"]
+from growth.roles import set_password
 
 
 def leave_default(host: str, user: str, variable: str) -> None:
@@ -36,11 +32,7 @@ def leave_default(host: str, user: str, variable: str) -> None:
         psycopg.connect(**address, password=os.environ[variable]).close()
     except psycopg.OperationalError:
         with psycopg.connect(**address, password=DEFAULTS[variable]) as conn:
-            conn.execute(
-                sql.SQL("alter role {} password {}").format(
-                    sql.Identifier(user), hashed(conn, user, os.environ[variable])
-                )
-            )
+            set_password(conn, user, os.environ[variable])
 
 
 def admit_metrics() -> None:
@@ -77,22 +69,20 @@ def main() -> None:
     run(["growth", "init"])
     reports.write_index()
     fernet_key = os.environ["AIRFLOW_FERNET_KEY"]
-    commands = [["db", "migrate"], ["users", "create", *LOGIN, *NAMES, "--role", "Admin"]]
+    commands = [["db", "migrate"], create_login(PASSWORD)]
     if fernet_key != DEFAULTS["AIRFLOW_FERNET_KEY"]:
         fernet_key += f",{DEFAULTS['AIRFLOW_FERNET_KEY']}"  # read with either, write with the first
         commands += [["rotate-fernet-key"]]
     if os.environ["AIRFLOW_PASSWORD"] != DEFAULTS["AIRFLOW_PASSWORD"]:
         # a password set in .env holds at each start; the default leaves one alone that was changed in the web interface
-        commands += [["users", "reset-password", *LOGIN]]
+        commands += [["users", "reset-password", "--username", LOGIN, PASSWORD]]
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         if not os.environ.get("AIRFLOW__SECRETS__BACKEND"):  # else the connection is there (docs/secrets.md)
             json.dump({"warehouse": connection()}, file)
             file.flush()
             commands += [["connections", "import", "--overwrite", file.name]]
         commands += [["dags", "reserialize"]]
-        # in one process: each start of Airflow takes seconds
-        words = [word for command in commands for word in (":::", *command)][1:]
-        run([sys.executable, "-m", "embedded.airflow_main", *words], AIRFLOW__CORE__FERNET_KEY=fernet_key)
+        run(command_line(*commands), AIRFLOW__CORE__FERNET_KEY=fernet_key)
     admit_metrics()
 
 

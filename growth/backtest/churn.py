@@ -20,13 +20,14 @@ from growth import dbt, table
 from growth.backtest import measures
 from growth.backtest.measures import Bools, Floats
 from growth.settings import Warehouse
+from ingest.errors import ExpectedError
 
 OUTCOME_DAYS = 28
 SCORE, REFERENCE = "churn_risk_score", "BG/NBD, 1 - P(alive)"
 ABSENT = "BG/NBD and the picture are left out: they need the extra packages of `make .venv/installed-analysis`."
 
 
-class BacktestImpossible(Exception):
+class BacktestImpossible(ExpectedError):
     """The loaded days do not reach far enough, or nobody left."""
 
 

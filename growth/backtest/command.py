@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 
 import click
@@ -23,11 +22,7 @@ def churn(as_of: datetime | None, product: str) -> None:
     from growth.backtest import churn as churn_backtest
     from growth.settings import reports_folder
 
-    try:
-        found = churn_backtest.backtest(connect(), as_of.date() if as_of else None, product)
-    except churn_backtest.BacktestImpossible as error:
-        say(f"growth: {error}")
-        sys.exit(1)
+    found = churn_backtest.backtest(connect(), as_of.date() if as_of else None, product)
     click.echo(churn_backtest.describe(found))
     if churn_backtest.has_plots():
         say(f"Open {churn_backtest.plot(found, reports_folder() / 'backtest_churn.png')}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ingest.errors import ExpectedError
 
-class BackupFailed(Exception):
+
+class BackupFailed(ExpectedError):
     """No backup was made, or one could not be restored; the text is for the user."""
 
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from growth.metrics.facts import Facts
-from growth.passwords import hashed
+from growth.roles import make_role
 
 READER = "analyst"
 READABLE = {
@@ -153,9 +153,7 @@ AIRFLOW = (HEARTBEATS, RUNS, TASKS, TASK_STATES, POOLS, IMPORT_ERRORS)
 def admit_reader(conn: psycopg.Connection, password: str) -> None:
     """Let the role that reads metrics into the metadata database, as its owner; it may run again at any time."""
     role = sql.Identifier(READER)
-    known = conn.execute("select from pg_roles where rolname = %s", [READER]).fetchone() is not None
-    verb = sql.SQL("alter" if known else "create")
-    conn.execute(sql.SQL("{} role {} login password {}").format(verb, role, hashed(conn, READER, password)))
+    make_role(conn, READER, password)
     for table, columns in READABLE.items():
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         conn.execute(sql.SQL("grant select ({}) on {} to {}").format(names, sql.Identifier(table), role))

@@ -13,7 +13,7 @@ from growth.alerts.settings import late_hours
 from growth.metrics.facts import gauge
 from growth.settings import PROJECT_ROOT, feeds_folder
 from ingest.contract_files import load_contracts
-from ingest.sources import DELIVERED_WITHIN_HOURS
+from ingest.dbt_sources import DELIVERED_WITHIN_HOURS
 
 HOUR, DAY = 3600, 86400
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from growth.console import known_names
 from growth.precheck.steps import STEPS, Outcome, run
 
 HELP = """\
@@ -30,11 +31,7 @@ Needs no stack and no warehouse: it starts a Postgres of its own, without data, 
 """
 
 
-def _step_list(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str]:
-    steps = [step.strip() for step in (value or "").split(",") if step.strip()]
-    if unknown := sorted(set(steps) - set(STEPS)):
-        raise click.BadParameter(f"no step {', '.join(unknown)}; there are: {', '.join(STEPS)}")
-    return steps
+_step_list = known_names("step", lambda: STEPS)
 
 
 @click.command(help=HELP)

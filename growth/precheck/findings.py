@@ -91,10 +91,9 @@ def of_imports(errors: dict[str, str], project: Path) -> list[Finding]:
 
 def of_dbt(result: dbt.DbtResult, project: Path) -> list[Finding]:
     """What dbt says of a command that failed."""
-    failures = [failure for failure in result.failures if failure.status != "warn"]
-    if not failures:
+    if not result.failed:
         return [_of_message(result.error or "dbt failed and did not say why", "", "", project)]
-    return [_of_message(failure.message, failure.path, failure.name, project) for failure in failures]
+    return [_of_message(failure.message, failure.path, failure.name, project) for failure in result.failed]
 
 
 def _of_message(message: str, path: str, name: str, project: Path) -> Finding:

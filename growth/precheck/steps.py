@@ -20,7 +20,6 @@ from pathlib import Path
 
 import psycopg
 
-from embedded.errors import EmbeddedError
 from embedded.server import EmbeddedPostgres
 from growth import dbt
 from growth.packages import QUIETLY
@@ -30,8 +29,8 @@ from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
-from ingest.errors import IngestError
-from ingest.sources import stale_sources
+from ingest.dbt_sources import stale_sources
+from ingest.errors import ExpectedError, IngestError
 
 # Step → what to do when it fails; in the order in which they are told.
 STEPS = {
@@ -114,7 +113,7 @@ def _timed(step: str, work: Callable[[], Found]) -> Outcome:
         found = work()
     except NotRun as error:
         return Outcome(step, "skipped", 0.0, str(error))
-    except (IngestError, EmbeddedError, psycopg.Error, OSError) as error:
+    except (ExpectedError, psycopg.Error, OSError) as error:
         found = Found([Finding(str(error).strip())])
     status = "failed" if found.findings else "ok"
     return Outcome(step, status, time.monotonic() - begin, found.note, found.findings)

@@ -273,14 +273,14 @@ def acquisition_daily(landed: Landed, attributions: Iterable[Attribution]) -> li
     return [AcquisitionDay(*key, sessions[key], paid[key], registrations[key]) for key in keys]
 
 
-def dim_users(landed: Landed, identity: str = "customer", domain: str = "acquisition") -> list[User]:
+def dim_users(landed: Landed) -> list[User]:
     """Every user with a session or a registration, and the first and last day with one."""
     days: dict[str, set[date]] = defaultdict(set)
     for session in landed.sessions:
         days[session.user_id].add(session.started_at.date())
     for registration in landed.registrations:
         days[registration.user_id].add(registration.registered_at.date())
-    return [User(identity, user_id, (domain,), min(seen), max(seen)) for user_id, seen in sorted(days.items())]
+    return [User("customer", user_id, ("acquisition",), min(seen), max(seen)) for user_id, seen in sorted(days.items())]
 
 
 def percentile(values: Iterable[int], share: Fraction) -> Fraction:
@@ -298,9 +298,9 @@ def rounded(value: Fraction, places: int = PLACES) -> Decimal:
     return Decimal(scaled.numerator // scaled.denominator).scaleb(-places)
 
 
-def round_decimal(value: Decimal, places: int = PLACES) -> Decimal:
+def round_decimal(value: Decimal) -> Decimal:
     """A warehouse's numeric in the oracle's places, for comparison."""
-    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return value.quantize(Decimal(1).scaleb(-PLACES), ROUND_HALF_UP)
 
 
 def _attribute_one(registration: Registration, sessions: Sequence[Session], rules: Sequence[Rule]) -> Attribution:

@@ -14,44 +14,18 @@ import pytest
 import sqlglot
 import yaml
 from support.browser import DESK, PHONE, Reader, chromium
-from support.dashboard import ADDRESSES, downloads, reading
+from support.dashboard import ADDRESSES, all_queries, downloads, reading, record_checks
 from support.pipeline import Pipeline
 from support.serving import served
 
-from dashboard import query as queries_of
 from dashboard.panel import FEEDS
-from dashboard.queries import acquisition, attrition, engagement, options, overview, quality, revenue
+from dashboard.queries import overview, quality
+from dashboard.query import FILTERS
 from growth import table
 from growth.publish import publish
 from growth.settings import PROJECT_ROOT
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
-MODULES = (acquisition, attrition, engagement, options, overview, quality, revenue)
-GATES = """
-insert into mart.gate_results
-(run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds)
-values
-    ('r1', 'raw', 'a', 'k', 'critical', 'error', 'pass', 0, 1),
-    ('r1', 'mart', 'b', 'k', 'critical', 'error', 'pass', 0, 2),
-    ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5),
-    ('r1', 'ageing', 'e', 'k', 'warning', 'warn', 'warn', 1, 4) -- at the run's end, and of no gate
-"""
-# of another DAG, later
-FRESHNESS = """
-insert into mart.gate_results
-(run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds, checked_at)
-values ('r2', 'freshness', 'd', 'k', 'freshness', 'warn', 'pass', 0, 1, now() + interval '3 hours')
-"""
-
-
-def all_queries() -> list[queries_of.Query]:
-    found: list[queries_of.Query] = []
-    for module in MODULES:
-        for value in vars(module).values():
-            several = value.values() if isinstance(value, dict) else [value]
-            flat = [each for some in several for each in (some if isinstance(some, tuple) else [some])]
-            found += [each for each in flat if isinstance(each, queries_of.Query)]
-    return found
 
 
 @pytest.fixture
@@ -60,9 +34,7 @@ def lived(sample: Pipeline) -> Pipeline:
     bad = [*("1,2024-02-01 10:00:00,true,DIRECT" for _ in range(40)), "one,2024-02-01 10:00:00,true,DIRECT"]
     sample.land("sessions", "bad.csv", bad)
     sample.load("sessions")
-    with psycopg.connect(sample.warehouse.conninfo("transform")) as conn:
-        conn.execute(GATES)
-        conn.execute(FRESHNESS)
+    record_checks(sample)
     return sample
 
 
@@ -89,7 +61,7 @@ def test_queries_say_which_marts_they_read_and_exposures_name_them() -> None:
         statement = query.sql
         for name in ("period_type", "segment_type", "attribution_model", "currency_code", "from_date", "to_date"):
             statement = statement.replace(f"%({name})s", "'x'")
-        for name in queries_of.FILTERS:
+        for name in FILTERS:
             statement = statement.replace(f"%({name})s", "'x'")
         parsed = sqlglot.parse_one(statement, dialect="postgres")
         read = {(each.db, each.name) for each in parsed.find_all(sqlglot.exp.Table)}

@@ -114,9 +114,7 @@ def test_only_news_is_told_of_checks_that_warn(pipeline: Pipeline, hook: Hook) -
     assert tell("a", "c") == ["a"]
 
 
-def test_without_the_warehouse_one_outage_is_told_once(
-    pipeline: Pipeline, hook: Hook, private_home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_the_warehouse_one_outage_is_told_once(pipeline: Pipeline, hook: Hook, private_home: Path) -> None:
     gone = replace(pipeline.warehouse, port=1)
     outages = [
         task_failed(TaskFailure("growth_daily", "run", "load_feed", feed, "refused", is_outage=True))

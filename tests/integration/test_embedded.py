@@ -20,10 +20,12 @@ import pytest
 from psycopg import sql
 
 from embedded import binaries, server
+from embedded.binaries import psql_binary
+from embedded.errors import EmbeddedError
 from embedded.files import read_json, write_json
 from embedded.place import SHARED_FOLDER, STATE_FILE, server_account, server_folder
 from embedded.processes import alive
-from embedded.server import OWN, EmbeddedError, EmbeddedPostgres, psql_binary
+from embedded.server import OWN, EmbeddedPostgres
 from growth.settings import ROLES
 
 START = "import sys; from pathlib import Path; from embedded.server import EmbeddedPostgres\n"

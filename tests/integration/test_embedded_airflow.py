@@ -18,12 +18,13 @@ import psutil
 import psycopg
 import pytest
 
-from embedded.airflow import AirflowStack, airflow_environment, run_dag
-from embedded.metadata import MARK, commands_to_migrate
+from embedded.errors import EmbeddedError
+from embedded.metadata import MARK, airflow_environment, commands_to_migrate
 from embedded.place import home_key
 from embedded.processes import wait_until, with_environment
-from embedded.server import EmbeddedError, EmbeddedPostgres
-from embedded.stack import run_lock
+from embedded.run import run_dag
+from embedded.server import EmbeddedPostgres
+from embedded.stack import AirflowStack, run_lock
 from growth.settings import Warehouse
 
 DAG_FILE = """
@@ -68,7 +69,7 @@ with DAG("tiny", schedule=None, params={"mode": Param("good", type="string")}):
 RUN = """
 import json, sys
 from pathlib import Path
-from embedded.airflow import run_dag
+from embedded.run import run_dag
 from embedded.server import EmbeddedPostgres
 home, project = Path(sys.argv[1]), Path(sys.argv[2])
 sys.exit(run_dag(home, EmbeddedPostgres(home).start(), json.loads(sys.argv[3]), home / "run.log", "tiny", project))

@@ -36,9 +36,9 @@ def erase(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["erase", "--identity", "customer", *arguments])
 
 
-def holding_tables(pipeline: Pipeline, person: str = PERSON) -> list[str]:
+def holding_tables(pipeline: Pipeline) -> list[str]:
     """Every table, view and statistic of every schema with the id in any column, bytes of records included."""
-    patterns = [f"%{person}%", f"%{person.encode().hex()}%"]
+    patterns = [f"%{PERSON}%", f"%{PERSON.encode().hex()}%"]
     found = []
     with psycopg.connect(pipeline.warehouse.conninfo()) as conn:
         relations = conn.execute(

@@ -96,7 +96,7 @@ def test_days_that_are_excepted_of_no_feed_are_an_error(pipeline: Pipeline) -> N
         ["test", "--select", "extract_holds_subscriptions", "--vars", json.dumps(excepted)], pipeline.warehouse
     )
     assert not result.succeeded
-    assert "var excepted_days names no feed: subscription; there are: app_events, " in result.error
+    assert "var excepted_days: unknown feed: subscription; there are: app_events, " in result.error
 
 
 def test_an_extract_of_a_young_company_is_not_judged(pipeline: Pipeline) -> None:

@@ -343,7 +343,7 @@ def test_results_alone_go_to_standard_output(growth: Growth) -> None:
 def test_mistakes_get_one_clear_line(growth: Growth) -> None:
     unknown = growth("run", "--feeds", "session", check=False)
     assert unknown.returncode == 2
-    assert f"no contract for session; there are: {', '.join(FEEDS)}" in unknown.stderr
+    assert f"unknown feed: session; there are: {', '.join(FEEDS)}" in unknown.stderr
     nowhere = growth("status", check=False, WAREHOUSE_HOST="127.0.0.1", WAREHOUSE_PORT="1")
     assert nowhere.returncode == 1
     assert "Connection refused" in nowhere.stderr

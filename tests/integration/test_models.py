@@ -15,7 +15,7 @@ from support.pipeline import Pipeline
 from growth import dbt
 from growth.settings import feeds_folder
 from ingest.contract_files import load_contracts
-from ingest.sources import write_sources
+from ingest.dbt_sources import write_sources
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY_COUNT = 200
@@ -219,7 +219,7 @@ def test_no_domain_is_built_from_another_one(pipeline: Pipeline, growth_home: Pa
     assert {len(domains & set(node["tags"])) for node in built.values()} == {0, 1}
 
 
-def test_what_is_not_portable_stands_in_macros(growth_home: Path) -> None:
+def test_what_is_not_portable_stands_in_macros() -> None:
     """Inline in a model stands no SQL that Spark does not know."""
     models = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
     unportable = ("at time zone", "extract(epoch", "distinct on", "generate_series", "collate", "::")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from support.corpus import AT, HEADER, ID, NOTE, Case, CorpusBench, Outcome, case, column, corpus_database, good
+from support.parquet import parquet
 from support.postgres import PostgresServer
 
 LARGE = pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
@@ -30,12 +29,6 @@ def corpus(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFac
 def bare(name: str, content: bytes, *rows: Any, rejects: Any = (), file_name: str = "a.csv", **contract: Any) -> Case:
     """A file that is written out in full, and loads."""
     return Case(name, content, Outcome("loaded", tuple(rows), tuple(rejects)), file_name, contract)
-
-
-def parquet(**columns: list[Any]) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
 
 
 CLEAN = [

@@ -13,7 +13,7 @@ from growth import dbt, parsing
 from growth.settings import PROJECT_ROOT, Warehouse, feeds_folder
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
-from ingest.sources import write_sources
+from ingest.dbt_sources import write_sources
 
 PROJECT = PROJECT_ROOT / "dbt_project"
 # Elementary's tests as far as dbt parses them here: names and arguments of its package (0.25.1).
@@ -63,7 +63,7 @@ def test_a_hook_of_elementary_that_fails_stops_neither_the_command_nor_our_own_h
     result = dbt.invoke(["test", "--select", "not_null_sessions", "--quiet"], warehouse)
     assert (result.succeeded, [check.status for check in result.checks]) == (True, ["pass"])
     assert [failure.name for failure in result.failures] == []
-    told = [record.getMessage() for record in caplog.records if record.name == "growth.hooks"]
+    told = [record.getMessage() for record in caplog.records if record.name == "growth.elementary_hooks"]
     assert [text.split()[0] for text in told] == ["elementary-on-run-start-0", "elementary-on-run-end-0"]
     assert all("division by zero" in text for text in told)
     with psycopg.connect(warehouse.conninfo("transform")) as conn:

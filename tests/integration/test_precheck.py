@@ -17,7 +17,7 @@ from support.compose import wait_for
 from embedded.place import server_folder
 from growth.settings import PROJECT_ROOT
 from ingest.contract_files import load_contracts
-from ingest.sources import write_sources
+from ingest.dbt_sources import write_sources
 
 GROWTH = Path(sys.executable).with_name("growth")
 MODEL = """\

@@ -103,7 +103,7 @@ def test_commands_say_when_nothing_of_that_name_is_loaded(growth, bench, argumen
     else:
         assert code == 1
         known = ", ".join(bench.contracts)
-        assert errors == f"growth: {path}: begins with no feed's folder; feeds: {known}\n"
+        assert errors == f"growth: {path}: unknown feed: {path.split('/')[0]}; there are: {known}\n"
 
 
 @pytest.mark.parametrize(

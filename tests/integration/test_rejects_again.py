@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from support.parquet import parquet
 from support.quarantine import Quarantine
 
 from ingest.quarantine import Replayed
@@ -17,12 +14,6 @@ HEADER = "userid,time_started,is_paid,medium"
 @pytest.fixture
 def ward(bench):
     return Quarantine(bench)
-
-
-def parquet(**columns):
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
 
 
 def land(ward, name, content):

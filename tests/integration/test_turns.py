@@ -18,7 +18,7 @@ from growth.settings import Warehouse, feeds_folder
 from growth.turns import COMMAND, TurnTaken, commands_turn, no_run_beside, take_turn, turn_of
 from growth.warehouse import initialise
 from ingest.contract_files import load_contracts
-from ingest.standstill import standstill, wait_for_models
+from ingest.standstill import hold_off_standstill, standstill
 
 WAITS = """
 select count(*) from pg_locks inner join pg_stat_activity using (pid)
@@ -61,7 +61,7 @@ def test_a_session_left_open_ends_and_a_model_waits_for_an_hour_but_a_run_as_lon
     with psycopg.connect(prepared.conninfo(), autocommit=True) as owner:
         owner.execute(f"alter role transform in database {prepared.database} set lock_timeout = '50ms'".encode())
     for take, wait in (
-        (lambda conn: wait_for_models(conn, "sessions/a.csv"), lambda: _stand_still(prepared)),
+        (lambda conn: hold_off_standstill(conn, "sessions/a.csv"), lambda: _stand_still(prepared)),
         (
             lambda conn: conn.execute("lock table dwh._turn in row exclusive mode"),  # a backup
             lambda: take_turn(prepared, "run", lambda _: True),

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import streamlit as st
 from streamlit.proto.DownloadButton_pb2 import DownloadButton
 from streamlit.testing.v1 import AppTest
 
 from dashboard import panel, source
+from dashboard.queries import acquisition, attrition, engagement, options, overview, quality, revenue
 from dashboard.query import Query
 from growth.settings import PROJECT_ROOT
 from support.pipeline import Pipeline
@@ -28,6 +30,22 @@ ADDRESSES: tuple[dict[str, str], ...] = (
     {"page": "Revenue"},
     {"page": "Data quality"},
 )
+MODULES = (acquisition, attrition, engagement, options, overview, quality, revenue)
+GATES = """
+insert into mart.gate_results
+(run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds)
+values
+    ('r1', 'raw', 'a', 'k', 'critical', 'error', 'pass', 0, 1),
+    ('r1', 'mart', 'b', 'k', 'critical', 'error', 'pass', 0, 2),
+    ('r1', 'mart', 'c', 'k', 'warning', 'warn', 'warn', 1, 0.5),
+    ('r1', 'ageing', 'e', 'k', 'warning', 'warn', 'warn', 1, 4) -- at the run's end, and of no gate
+"""
+# of another DAG, later
+FRESHNESS = """
+insert into mart.gate_results
+(run_id, gate, check_name, kind, tag, severity, status, failing_row_count, duration_seconds, checked_at)
+values ('r2', 'freshness', 'd', 'k', 'freshness', 'warn', 'pass', 0, 1, now() + interval '3 hours')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +133,21 @@ def downloads(screen: Screen) -> set[str]:
     """Keys of the charts that offer their rows."""
     buttons: list[DownloadButton] = [element.proto for element in screen.app.get("download_button")]
     return {button.id.rsplit("csv_", 1)[-1] for button in buttons}
+
+
+def all_queries() -> list[Query]:
+    """Every query of every page."""
+    found: list[Query] = []
+    for module in MODULES:
+        for value in vars(module).values():
+            several = value.values() if isinstance(value, dict) else [value]
+            flat = [each for some in several for each in (some if isinstance(some, tuple) else [some])]
+            found += [each for each in flat if isinstance(each, Query)]
+    return found
+
+
+def record_checks(pipeline: Pipeline) -> None:
+    """What the gates of a run found, and those of another DAG after it."""
+    with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
+        conn.execute(GATES)
+        conn.execute(FRESHNESS)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from embedded.airflow_main import PASSWORD, SEPARATOR
+from embedded.airflow_main import PASSWORD, command_line, create_login
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "-of our own"
@@ -27,9 +26,8 @@ def test_the_password_is_given_to_airflow_and_stands_in_no_list_of_processes(tmp
     (tmp_path / "airflow").mkdir()
     (tmp_path / "airflow" / "__init__.py").touch()
     (tmp_path / "airflow" / "__main__.py").write_text(AIRFLOW)
-    words = ["db", "migrate", SEPARATOR, "users", "create", PASSWORD]
     done = subprocess.run(
-        [sys.executable, "-m", "embedded.airflow_main", *words],
+        command_line(["db", "migrate"], create_login(PASSWORD)),
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "AIRFLOW_PASSWORD": SECRET},
         capture_output=True,
         text=True,

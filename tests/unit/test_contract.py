@@ -179,7 +179,7 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
         (
             "description: Who.",
             "description: Who., references: {feed: people, column: user_id}",
-            "columns[0].references.feed: 'people' is no feed; feeds: visits",
+            "columns[0].references.feed: unknown feed: people; there are: visits",
         ),
         (
             "description: Who.",

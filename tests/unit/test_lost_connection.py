@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from dbt_common.exceptions import DbtDatabaseError
 
-from growth import hooks
+from growth import elementary_hooks
 from growth.dbt import DbtResult, NodeFailure
 
 
@@ -34,13 +34,13 @@ def test_every_way_to_lose_a_connection_is_known(message: str) -> None:
 def test_a_hook_of_elementary_may_fail_but_not_hide_that_the_connection_is_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hook = SimpleNamespace(package_name=hooks.PACKAGE, name="elementary-on-run-end-0")
+    hook = SimpleNamespace(package_name=elementary_hooks.PACKAGE, name="elementary-on-run-end-0")
 
     def failing(message: str) -> Any:
         def get_hook_sql(*_: Any) -> str:
             raise DbtDatabaseError(message)
 
-        return hooks._letting_fail(get_hook_sql)
+        return elementary_hooks._letting_fail(get_hook_sql)
 
     assert failing("permission denied for table dbt_run_results")(None, None, hook) == ""
     assert "elementary-on-run-end-0 failed, and the command goes on" in caplog.text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import embedded.airflow
+import embedded.run
 from growth import cli, parsing
 from growth.settings import Warehouse
 
@@ -21,7 +21,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         params.append(conf)
         return 1
 
-    monkeypatch.setattr(embedded.airflow, "run_dag", run_dag)
+    monkeypatch.setattr(embedded.run, "run_dag", run_dag)
     monkeypatch.setattr(parsing, "begin", lambda _: None)
     monkeypatch.setattr(cli, "connect", lambda: Warehouse.at("none", 0))
     return params

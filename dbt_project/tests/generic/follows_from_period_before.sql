@@ -7,11 +7,7 @@
 with periods as (
     select
         {{ by | join(', ') }}, period_start, {{ expression }} as figure,
-        case period_type
-            when 'day' then period_start - 1
-            when 'week' then period_start - 7
-            else {{ months_later('period_start', -1) }}
-        end as earlier_start
+        {{ previous_period_of_row() }} as earlier_start
     from {{ model }}
 )
 select periods.*, earlier.{{ before }} as expected_figure from periods

@@ -8,9 +8,5 @@ with periods as (
     from {{ model }} where {{ where }}
 )
 select * from periods
-where later_start <> case period_type
-    when 'day' then period_start + 1
-    when 'week' then period_start + 7
-    else {{ months_later('period_start', 1) }}
-end
+where later_start <> {{ next_period_of_row() }}
 {% endtest %}

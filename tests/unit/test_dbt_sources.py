@@ -9,7 +9,7 @@ import yaml
 from growth.settings import PROJECT_ROOT, feeds_folder
 from ingest.contract import Contract
 from ingest.contract_files import load_contracts
-from ingest.sources import MONITORS, render_sources, stale_sources, write_sources
+from ingest.dbt_sources import MONITORS, render_sources, stale_sources, write_sources
 
 FILE = Path("models/staging/web/_web__sources.yml")
 

@@ -10,30 +10,12 @@ import functools
 import logging
 from typing import Any
 
+from growth.lost_connection import is_lost_connection
+
 log = logging.getLogger(__name__)
 
 PACKAGE = "elementary"
-# What libpq says of a connection that is gone, and psycopg of what is asked of it then.
-LOST_CONNECTION = (
-    "could not connect",
-    "connection refused",
-    "server closed the connection",
-    "connection already closed",
-    "terminating connection",
-    "the database system is",  # starting up, shutting down, in recovery mode
-    "could not translate host name",
-    "ssl syscall error: eof detected",
-    "ssl connection has been closed unexpectedly",
-    "connection reset by peer",
-    "timeout expired",
-    "no route to host",
-)
 WITHOUT_IT = "%s failed, and the command goes on: Elementary's report lacks what it would have written down. %s"
-
-
-def is_lost_connection(message: str) -> bool:
-    """Whether dbt failed because the warehouse could not be reached."""
-    return any(sign in message.lower() for sign in LOST_CONNECTION)
 
 
 def let_elementary_fail() -> None:
