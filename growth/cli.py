@@ -368,11 +368,9 @@ def sources(check: bool) -> None:
 
 def main() -> None:
     """Entry point: expected errors become one line and exit code 1."""
-    from growth.reports import DocsFailed
-
     forget_other_servers()
     try:
         cli()
-    except (ExpectedError, DocsFailed, OSError, psycopg.Error) as error:
+    except (ExpectedError, OSError, psycopg.Error) as error:
         say(f"growth: {str(error).strip()}")
         sys.exit(1)

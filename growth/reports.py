@@ -17,6 +17,7 @@ from growth import dbt, elementary, packages, parsing
 from growth.files import write_whole
 from growth.settings import PROJECT_ROOT, Warehouse, dbt_target, reports_folder
 from growth.status import last_publication
+from ingest.errors import ExpectedError
 
 DOCS = "dbt-docs"
 DATA_CARD = PROJECT_ROOT / "docs" / "data-card.md"
@@ -45,7 +46,7 @@ pre {{ overflow-x: auto; background: #f5f7fa; padding: .5rem 1rem; }}
 """
 
 
-class DocsFailed(Exception):
+class DocsFailed(ExpectedError):
     """dbt could not write its documentation; the text is its error."""
 
 

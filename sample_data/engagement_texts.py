@@ -22,7 +22,7 @@ from sample_data.engagement import (
     UTM_SOURCES,
     Accounts,
 )
-from sample_data.files import DAY, Bytes, TimeTexts, csv_block, digit_table, text_table
+from sample_data.files import DAY, Bytes, TimeTexts, csv_block, digit_table, repeated, text_table
 
 HEADERS = {
     "events": b"event_time,user_id,event_type,transaction_category,miles_amount,platform,utm_source,country\n",
@@ -81,7 +81,7 @@ class EngagementTexts:
         return csv_block(
             [
                 *self._times.parts(rows.time + OLD_DAYS * DAY),
-                _sign(",", len(end)),
+                repeated(",", len(end)),
                 self._users[rows.account],
                 self._miles_kinds[rows.event_type * len(CATEGORIES) + rows.category],
                 self._whole_miles[np.where(rows.amount < 0, -1, rows.amount // 100)],
@@ -91,7 +91,7 @@ class EngagementTexts:
         )
 
     def _app_events(self, rows: AppEvents) -> bytes:
-        comma = _sign(",", len(rows.time))
+        comma = repeated(",", len(rows.time))
         return csv_block(
             [
                 digit_table(rows.event_id, ID_DIGITS["event"]),
@@ -140,7 +140,7 @@ class EngagementTexts:
                 self._dates[accounts.signed_up_at[listed] // DAY + OLD_DAYS],
                 self._user_ends[kind + segment],
                 *self._times.parts(updated_at + OLD_DAYS * DAY),
-                _sign("\n", len(listed)),
+                repeated("\n", len(listed)),
             ]
         )
 
@@ -148,10 +148,6 @@ class EngagementTexts:
 def _combined(*fields: Sequence[str], end: str = "") -> Bytes:
     """The texts of every combination of the fields' values, each after a comma; the last field changes first."""
     return text_table([f",{','.join(values)}{end}" for values in itertools.product(*fields)])
-
-
-def _sign(sign: str, count: int) -> Bytes:
-    return np.broadcast_to(np.uint8(ord(sign)), (count, 1))
 
 
 def _strings(texts: Bytes, is_valid: np.ndarray | None = None) -> pa.Array:

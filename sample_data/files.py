@@ -51,6 +51,11 @@ def digit_table(numbers: Int64s, width: int) -> Bytes:
     return table
 
 
+def repeated(text: str, count: int) -> Bytes:
+    """The same one character for each of ``count`` rows."""
+    return np.broadcast_to(np.uint8(ord(text)), (count, 1))
+
+
 class TimeTexts:
     """Texts of instants, such as ``2024-01-05 13:45:12.345678+00``, from ``start`` on for ``days`` days."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sample_data.draws import Draws, Int64s
 from sample_data.engagement import COUNTRIES, NEVER, OLD_DAYS, Accounts
-from sample_data.files import DAY, Bytes, WrittenFile, csv_block, digit_table, text_table, whole_file
+from sample_data.files import DAY, Bytes, WrittenFile, csv_block, digit_table, repeated, text_table, whole_file
 from sample_data.subscription import (
     CURRENCIES,
     NOTICE_DAYS,
@@ -60,7 +60,7 @@ class Texts:
         number = epoch_day * 10**8 + np.arange(count)
         parts = [
             digit_table(number[order], 13),
-            self._sign(",", len(order)),
+            repeated(",", len(order)),
             self._users[rows.account[order]],
             self._dates_of(np.full(len(order), day)),
             self._amounts[rows.amount[order]],
@@ -100,9 +100,9 @@ class Texts:
         listed = np.flatnonzero((subscriptions.start <= day) & (subscriptions.gone > day))
         is_known = subscriptions.known_end_from[listed] <= day
         parts = [
-            self._sign("s", len(listed)),
+            repeated("s", len(listed)),
             digit_table(subscriptions.number[listed], 9),
-            self._sign(",", len(listed)),
+            repeated(",", len(listed)),
             self._users[subscriptions.account[listed]],
             self._dates_of(subscriptions.start[listed]),
             self._dates_of(np.where(is_known, subscriptions.end[listed], NEVER)),
@@ -113,9 +113,6 @@ class Texts:
     def _dates_of(self, days: Int64s) -> Bytes:
         """Dates of these days; none for the day that does not come."""
         return self._dates[np.where(days == NEVER, -1, days + OLD_DAYS)]
-
-    def _sign(self, sign: str, count: int) -> Bytes:
-        return np.broadcast_to(np.uint8(ord(sign)), (count, 1))
 
     def _with_copies(self, seed: int, stream: int, day: int, count: int) -> Int64s:
         """The rows, and some of them once more."""
