@@ -77,9 +77,12 @@ def home_key(home: Path) -> str:
 
 
 def server_folder(home: Path) -> Path:
-    """The folder with data, secrets and copied programs: in the home, or where `choose_folder` put it."""
+    """The folder with data, secrets and copied programs: in the home, or where `choose_folder` put it.
+
+    A copy of a home remembers the folder of the first, which is not its own.
+    """
     remembered = read_json(home / STATE_FILE).get("folder")
-    return Path(remembered) if remembered else home / "postgres"
+    return Path(remembered) if remembered and not _is_of_another(Path(remembered), home) else home / "postgres"
 
 
 def server_account(data: Path) -> Account:
@@ -123,34 +126,52 @@ def choose_folder(home: Path, account: Account) -> Path:
     if account.can_enter(folder):
         write_json(home / STATE_FILE, state)
         return folder
-    shared = Path(remembered) if remembered else SHARED_FOLDER / secrets.token_hex(6)
+    if remembered and not _is_of_another(Path(remembered), home):
+        shared = Path(remembered)
+    else:
+        shared = SHARED_FOLDER / secrets.token_hex(6)
     write_json(home / STATE_FILE, {**state, "folder": str(shared)})  # before it is made, so that a purge finds it
     make_folder(shared)
     if not account.can_enter(shared):
         raise EmbeddedError(f"user id {account.uid}, as whom Postgres runs, may enter neither {home} nor {shared}")
     for other in SHARED_FOLDER.glob(f"*/{OWNER_FILE}"):
-        if other.parent != shared and other.read_text().strip() == str(home):
+        if other.parent != shared and _owner(other.parent) == home:
             text = f"{other.parent} is of an earlier {home}: delete it if that one was deleted, and not moved"
             print(f"growth: {text}", file=sys.stderr)
     return shared
 
 
 def sign_folder(home: Path) -> None:
-    """Write into the folder of the server whose it is, where it is not in the home."""
+    """Write into the folder of the server whose it is, where it is not in the home.
+
+    Raises:
+        EmbeddedError: it cannot be written.
+    """
     folder = server_folder(home)
-    if not folder.is_relative_to(home) and not is_of_another(folder, home):
-        write_whole(folder / OWNER_FILE, f"{home}\n".encode())
+    if not folder.is_relative_to(home) and _owner(folder) != home:
+        try:
+            write_whole(folder / OWNER_FILE, os.fsencode(home))
+        except OSError as error:
+            raise EmbeddedError(f"cannot write {folder / OWNER_FILE}: {error.strerror}") from error
 
 
-def is_of_another(folder: Path, home: Path) -> bool:
-    """Whether a folder belongs to another home, which still knows of it: one that this home is a copy of."""
+def _owner(folder: Path) -> Path | None:
+    """The home that a folder below ``SHARED_FOLDER`` says it belongs to, wherever that is by now."""
     try:
-        other = Path((folder / OWNER_FILE).read_text().strip())
-        if other.samefile(home):
-            return False
+        return Path(os.fsdecode((folder / OWNER_FILE).read_bytes()))
     except FileNotFoundError:
+        return None
+
+
+def _is_of_another(folder: Path, home: Path) -> bool:
+    """Whether a folder belongs to another home, which still knows of it: one that this home is a copy of."""
+    owner = _owner(folder)
+    if owner is None:
         return False
-    return read_json(other / STATE_FILE).get("folder") == str(folder)
+    try:
+        return not owner.samefile(home) and read_json(owner / STATE_FILE).get("folder") == str(folder)
+    except (FileNotFoundError, NotADirectoryError):  # the owner was moved here
+        return False
 
 
 def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Binaries:
@@ -173,7 +194,10 @@ def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Bina
                 raise
     copied = Binaries(copy / binaries.folder.relative_to(binaries.folder.parents[2]), binaries.major)
     if not account.can_run(copied.program("postgres")):
-        raise EmbeddedError(f"the Postgres programs in {binaries.folder} do not run for user id {account.uid}")
+        raise EmbeddedError(
+            f"the Postgres programs in {binaries.folder} do not run for user id {account.uid}, nor does their copy in "
+            f"{copy}, as on a disk mounted with noexec"
+        )
     return copied
 
 

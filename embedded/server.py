@@ -31,7 +31,6 @@ from embedded.place import (
     Account,
     choose_folder,
     home_key,
-    is_of_another,
     reachable_binaries,
     server_account,
     server_folder,
@@ -125,8 +124,7 @@ class EmbeddedPostgres:
             with self._lock():
                 stop_all(_processes(self.data), signal.SIGQUIT, 5.0, signal.SIGKILL)  # one that starts names no pid yet
                 for folder in {server_folder(self.home), self.home / "postgres"}:
-                    if not is_of_another(folder, self.home):
-                        shutil.rmtree(folder, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
                 (self.home / STATE_FILE).unlink(missing_ok=True)
 
     def is_running(self) -> bool:
@@ -162,6 +160,7 @@ class EmbeddedPostgres:
         if launch:
             self._recover()
             self._launch(self._initialised())
+        sign_folder(self.home)
         self._wait_ready()
         is_new = not self._secrets().keys() >= set(OWN)  # to the server; older releases left roles their names
         warehouse = Warehouse.at(ADDRESS, self._running_port(), self._own_passwords())
@@ -236,7 +235,6 @@ class EmbeddedPostgres:
         account = server_account(self.data)
         version = self._data_version()
         folder = choose_folder(self.home, account) if version is None else server_folder(self.home)
-        sign_folder(self.home)
         binaries = reachable_binaries(server_binaries(version), self.home, account)
         if version is None:
             if (folder / "data").exists():

@@ -87,6 +87,8 @@ def known_names(kind: str, known: Callable[[], Collection[str]]) -> Callable[...
         names = [name.strip() for name in (value or "").split(",") if name.strip()]
         if fault := unknown_names(kind, names, known()):
             raise click.BadParameter(fault)
+        if value is not None and not names:  # such as that of a variable that is not set
+            raise click.BadParameter(f"names no {kind}; there are: {', '.join(known())}")
         return names
 
     return split

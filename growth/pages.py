@@ -35,7 +35,7 @@ def dashboard(port: int, address: str) -> None:
     say(f"The dashboard listens on {_shown(address, port)} (Ctrl-C ends it).")
     script = str(PROJECT_ROOT / "dashboard" / "app.py")
     options = [f"--server.port={port}", f"--server.address={address}"]
-    options += [f"--server.allowedHosts={name}" for name in known_names(address, os.environ, DASHBOARD_URL)]
+    options += [f"--server.allowedHosts={name}" for name in served_names(address, os.environ, DASHBOARD_URL)]
     arguments = [sys.executable, "-m", "streamlit", "run", script, *options]
     os.execve(sys.executable, arguments, reader_environment(warehouse))  # noqa: S606
 
@@ -49,7 +49,7 @@ def portal(port: int, address: str) -> None:
 
     _check_free(address, port)
     reports.write_index(connect())
-    names = known_names(address, os.environ, DASHBOARD_URL, REPORTS_URL)
+    names = served_names(address, os.environ, DASHBOARD_URL, REPORTS_URL)
     handler = functools.partial(_ReportsHandler, names=names, directory=str(reports_folder()))
     with http.server.ThreadingHTTPServer((address, port), handler) as server:
         say(f"The reports are on {_shown(address, server.server_port)} (Ctrl-C ends it).")
@@ -86,7 +86,7 @@ def _shown(address: str, port: int) -> str:
     return f"http://{ADDRESS if address in EVERYWHERE else address}:{port}"
 
 
-def known_names(address: str, environment: Mapping[str, str], *variables: str) -> list[str]:
+def served_names(address: str, environment: Mapping[str, str], *variables: str) -> list[str]:
     """The names under which people reach a page: this machine's, and those of the addresses that the variables say.
 
     A page of a stranger, whose own name the stranger has lead to this machine, reads nothing from it.

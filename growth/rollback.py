@@ -32,7 +32,10 @@ select
     %s,
     %s,
     %s,
-    row_counts || %s,
+    (
+        select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(row_counts)
+        where to_regclass('mart.' || quote_ident(key)) is not null -- else taken out since
+    ) || %s,
     %s,
     true,
     %s

@@ -113,7 +113,7 @@ def move_back(conninfo: str, landing: Path, make_folder: Callable[[Path], object
 
 def _archived(folder: Path) -> list[tuple[Path, Path]]:
     """Files of the archive, each with the path below the landing folder under which it was delivered."""
-    files = [path for path in folder.glob("*/**/*") if path.is_file()]
+    files = [path for path in folder.glob("*/**/*") if path.is_file() and not path.name.startswith(".")]
     return [
         (path, path.relative_to(folder).with_name(found[1] if (found := _NUMBERED.fullmatch(path.name)) else path.name))
         for path in files

@@ -45,7 +45,7 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
         raise ContractError(f"{folder}: there is no such folder of feed contracts")
     faults: list[str] = []
     found: dict[str, tuple[Contract, str]] = {}
-    for path in sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")]):
+    for path in sorted([*folder.rglob("[!.]*.yml"), *folder.rglob("[!.]*.yaml")]):
         shown = path.relative_to(folder).as_posix()
         contract, file_faults = _read_contract(path)
         if contract is not None:
@@ -141,8 +141,7 @@ def _reference_faults(contract: Contract, contracts: Mapping[str, Contract]) -> 
         if (other := contracts.get(reference.feed)) is None:
             yield f"{path}.feed: {unknown_names('feed', [reference.feed], sorted(contracts))}"
         elif reference.column not in other.column_names:
-            known = ", ".join(other.column_names)
-            yield f"{path}.column: {reference.column!r} is no column of {other.feed}; columns: {known}"
+            yield f"{path}.column: {unknown_names(f'column of {other.feed}', [reference.column], other.column_names)}"
         elif other.raw_days is not None:
             yield (
                 f"{path}.feed: rows of {other.feed} leave raw (its retention.raw_days), and would not be found: take"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ExpectedError(Exception):
-    """Base of what any package raises on purpose: the text is for the user, and all that the command line says."""
+    """Base of what the command line tells in one line: the text is for the user."""
 
 
 class IngestError(ExpectedError):

@@ -67,7 +67,7 @@
     {%- do return(['rebuild_user_slices', 'rebuild_user_tracks', 'rebuild_user_windows', 'rebuild_open_tracks']) %}
 {% endmacro %}
 
-{# Keys of the users whose rows these strategies build anew: a subquery. Those of the new rows, too, as in rebuild_users. #}
+{# Keys of the users whose rows the first three build anew: a subquery. Those of the new rows, too, as in rebuild_users. #}
 {% macro rebuilt_user_keys(arguments) -%}
     {{ changed_user_keys() }} union select user_key from {{ arguments['temp_relation'] }}
 {%- endmacro %}

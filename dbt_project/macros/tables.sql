@@ -15,11 +15,12 @@
 {% endmacro %}
 
 {#
-    Comments of a relation and its columns, in one statement. dbt looks twice which of the columns are there, and leaves
-    the others out; here a described column that is not there is an error.
+    Comments of a table and its columns, in one statement. dbt looks twice which of the columns are there: with a contract
+    that is settled.
 #}
 {% macro postgres__persist_docs(relation, model, for_relation, for_columns) %}
-    {%- if for_relation and config.persist_relation_docs() and for_columns and config.persist_column_docs() %}
+    {%- set is_whole = for_relation and config.persist_relation_docs() and for_columns and config.persist_column_docs() %}
+    {%- if is_whole and config.get('contract').enforced %}
         {%- set comments %}
             {{ alter_relation_comment(relation, model.description) }}
             {%- for column in model.columns.values() %}

@@ -94,6 +94,7 @@ def test_what_an_earlier_ledger_does_not_know_is_moved_back_and_loaded_again(ben
         conn.execute("delete from raw.sessions where userid > 2; delete from raw._loads where load_id > 2")
         conn.execute("update raw._loads set status = 'loaded', removed_by = null")
     bench.land("sessions/extract/taken.csv", "6,2024-01-01,true,DIRECT")
+    (bench.landing / "_archive" / "sessions" / ".part-0a1b2c3d.both.csv").write_text("half of a file")
     found = move_back(conninfo, bench.landing, make_folder)
     assert found.moved == ["sessions/extract/both.csv"]
     assert found.left == [

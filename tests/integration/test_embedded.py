@@ -313,7 +313,7 @@ def test_home_and_programs_below_a_folder_that_others_may_not_enter(closed: Path
     assert ask(embedded, "select value from public.kept") == 6
     shared = server_folder(embedded.home)
     assert shared.parent == SHARED_FOLDER
-    assert (shared / "home").read_text() == f"{embedded.home}\n"
+    assert (shared / "home").read_text() == str(embedded.home)
     assert psutil.Process(pid_of(embedded)).exe().startswith(str(shared))
     embedded.purge()
     assert not shared.exists()
@@ -337,7 +337,7 @@ def test_new_home_in_place_of_a_moved_one_leaves_its_data(closed: Path, make_ser
     assert ask(moved, "select value from public.kept") == 7
     moved.stop()
     assert ask(moved, "select value from public.kept") == 7
-    assert (server_folder(moved.home) / "home").read_text() == f"{moved.home}\n"
+    assert (server_folder(moved.home) / "home").read_text() == str(moved.home)
 
 
 def test_home_of_an_older_release_finds_its_data_and_deletes_them(closed: Path, make_server: MakeServer) -> None:
@@ -352,13 +352,21 @@ def test_home_of_an_older_release_finds_its_data_and_deletes_them(closed: Path, 
     assert not older.exists()
 
 
-def test_purge_of_a_copied_home_leaves_the_data_of_the_first(closed: Path, make_server: MakeServer) -> None:
+@pytest.mark.parametrize("is_started", [True, False])
+def test_copied_home_leaves_the_server_and_the_data_of_the_first_alone(
+    closed: Path, make_server: MakeServer, is_started: bool
+) -> None:
     first = make_server(closed / "clone" / ".growth")
     write(first, 7)
+    (server_folder(first.home) / "home").unlink()  # as of an older release: signed by the next command
+    first.start()
+    before = pid_of(first)
     subprocess.run(["cp", "-a", closed / "clone", closed / "copied"], check=True)
     copied = make_server(closed / "copied" / ".growth")
+    if is_started:
+        assert ask(copied, "select to_regclass('public.kept')") is None
     copied.purge()
-    assert ask(copied, "select to_regclass('public.kept')") is None
+    assert pid_of(first) == before
     assert ask(first, "select value from public.kept") == 7
 
 

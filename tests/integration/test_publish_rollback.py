@@ -119,6 +119,8 @@ def test_a_mart_that_was_taken_out_stays_out(candidates: Candidates, first: tupl
     assert candidates.rollback().left == []
     assert candidates.rows("daily") == [(0, 1)]
     assert candidates.query("select to_regclass('mart.totals')", "transform") == [(None,)]
+    newest = "select row_counts from mart.publications order by publication_id desc limit 1"
+    assert candidates.query(newest, "transform") == [({"daily": 1},)]
 
 
 def test_a_column_added_by_the_publication_is_null_after_its_rollback(candidates: Candidates) -> None:

@@ -184,7 +184,7 @@ def test_contracts_are_sorted_by_feed(tmp_path: Path) -> None:
         (
             "description: Who.",
             "description: Who., references: {feed: visits, column: visitor}",
-            "columns[0].references.column: 'visitor' is no column of visits; columns: user_id, visited_at, device",
+            "columns[0].references.column: unknown column of visits: visitor; there are: user_id, visited_at, device",
         ),
         ("description: When.", "description: When., format: ''", "columns[1].format: string should have at least 1"),
         ("With what.,", "With what., aliases: [' '],", "columns[2].aliases: an alias must not be blank"),
@@ -298,6 +298,12 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
 
 def test_path_must_say_domain_and_feed(tmp_path: Path) -> None:
     assert "say that this file is web/visits.yml" in fault(tmp_path, VALID, "app/visits.yml")
+
+
+def test_hidden_file_is_no_contract(tmp_path: Path) -> None:
+    write(tmp_path, VALID)
+    write(tmp_path, VALID[:50], "web/.part-0a1b2c3d.visits.yml")
+    assert list(load_contracts(tmp_path)) == ["visits"]
 
 
 def test_one_contract_per_feed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,11 +29,28 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("option", ["--domains", "--feeds"])
-def test_a_name_that_is_none_is_refused_before_anything_runs(handed: list[dict[str, Any]], option: str) -> None:
-    done = CliRunner().invoke(cli.cli, ["run", option, "subscription,nobody"])
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("subscription,nobody", "nobody"),
+        ("", "names no"),
+        (" , ", "names no"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_before_anything_runs(
+    handed: list[dict[str, Any]], option: str, names: str, message: str
+) -> None:
+    done = CliRunner().invoke(cli.cli, ["run", option, names])
     assert done.exit_code == 2
-    assert "nobody" in done.stderr
+    assert message in done.stderr
     assert handed == []
+
+
+def test_a_sample_of_no_feed_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.cli, ["sample", str(tmp_path / "landing"), "--feeds", ""])
+    assert done.exit_code == 2
+    assert "names no feed; there are: sessions, " in done.stderr
+    assert not (tmp_path / "landing").exists()
 
 
 def test_options_become_params_of_the_run(handed: list[dict[str, Any]]) -> None:

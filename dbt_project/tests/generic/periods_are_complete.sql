@@ -8,5 +8,5 @@ with periods as (
     from {{ model }} where {{ where }}
 )
 select * from periods
-where later_start <> {{ next_period_of_row() }}
+where later_start is not null and later_start is distinct from {{ next_period_of_row() }}
 {% endtest %}
