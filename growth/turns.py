@@ -9,7 +9,7 @@ Target: ``dwh._turn``, one row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 import psycopg
 
@@ -80,15 +80,25 @@ def commands_turn(warehouse: Warehouse) -> Iterator[None]:
         TurnTaken: another command has the turn, or dbt is at work: a run is going on.
     """
     with psycopg.connect(warehouse.conninfo("transform"), autocommit=True) as conn:
-        taken = conn.execute(f"select pg_try_advisory_lock({LOCK})".encode()).fetchone()
-        try:  # whoever keeps runs from taking the turn, wants no models built either
-            with conn.transaction():
-                conn.execute("lock table dwh._turn in share row exclusive mode nowait")
-        except psycopg.errors.LockNotAvailable:
-            taken = (False,)
-        if taken == (False,) or conn.execute(BUILDING).fetchone() == (True,):
-            raise TurnTaken("A run is going on, or a command that wants no run beside it: wait for its end.")
-        yield
+        is_free = conn.execute(f"select pg_try_advisory_lock({LOCK})".encode()).fetchone() == (True,)
+        try:
+            if not is_free or _is_held(conn) or conn.execute(BUILDING).fetchone() == (True,):
+                raise TurnTaken("A run is going on, or a command that wants no run beside it: wait for its end.")
+            yield
+        finally:
+            if is_free:  # whoever comes next finds the turn free: the server ends a session a moment after it is closed
+                with suppress(psycopg.OperationalError):
+                    conn.execute(f"select pg_advisory_unlock({LOCK})".encode())
+
+
+def _is_held(conn: psycopg.Connection) -> bool:
+    """Whether somebody keeps runs from taking the turn, who wants no models built either."""
+    try:
+        with conn.transaction():
+            conn.execute("lock table dwh._turn in share row exclusive mode nowait")
+    except psycopg.errors.LockNotAvailable:
+        return True
+    return False
 
 
 def take_turn(warehouse: Warehouse, run_id: str, is_going_on: Callable[[str], bool]) -> str | None:

@@ -97,7 +97,7 @@ def test_no_command_begins_beside_a_run_of_airflow(prepared: Warehouse, monkeypa
     assert turn_of(prepared) is None
     with no_run_beside(prepared):
         pass
-    take_turn(prepared, "scheduled", lambda _: True)
+    assert take_turn(prepared, "scheduled", lambda _: True) is None
     with pytest.raises(TurnTaken, match="scheduled is going on"), no_run_beside(prepared):
         pass
     with psycopg.connect(prepared.conninfo()) as conn:
