@@ -106,6 +106,26 @@ def test_no_command_begins_beside_a_run_of_airflow(prepared: Warehouse, monkeypa
         assert take_turn(prepared, "next", lambda _: True) is not None
 
 
+def test_a_command_gives_its_turn_back_before_the_server_ends_its_session(
+    prepared: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_open: list[psycopg.Connection] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Connection, "close", lambda conn: left_open.append(conn))
+        with commands_turn(prepared):
+            pass
+    with psycopg.connect(prepared.conninfo("transform")) as backup:
+        backup.execute("lock table dwh._turn in row exclusive mode")
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.Connection, "close", lambda conn: left_open.append(conn))
+            with pytest.raises(TurnTaken), commands_turn(prepared):
+                pass
+    assert [conn.info.transaction_status.name for conn in left_open] == ["IDLE", "IDLE"]
+    assert take_turn(prepared, "scheduled", lambda _: True) is None
+    for conn in left_open:
+        conn.close()
+
+
 def test_no_run_begins_beside_an_erasure(pipeline: Pipeline) -> None:
     with commands_turn(pipeline.warehouse):
         assert take_turn(pipeline.warehouse, "scheduled", lambda _: True) == COMMAND
