@@ -190,7 +190,7 @@ def reachable_binaries(binaries: Binaries, home: Path, account: Account) -> Bina
             with replacing(copy) as part:
                 _copy_programs(binaries, part)
         except OSError:
-            if not copy.exists():  # made by another process meanwhile, where two homes have one server
+            if not copy.exists():  # made by another process meanwhile
                 raise
     copied = Binaries(copy / binaries.folder.relative_to(binaries.folder.parents[2]), binaries.major)
     if not account.can_run(copied.program("postgres")):
