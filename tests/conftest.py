@@ -38,6 +38,9 @@ def warehouse(postgres_server: PostgresServer) -> Iterator[Warehouse]:
 @pytest.fixture(scope="session")
 def growth_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One home for all tests that run dbt: what it has parsed, the next test need not parse again."""
+    from support.quick_dbt import quicken  # dbt takes seconds to import
+
+    quicken()
     return tmp_path_factory.mktemp("home")
 
 
