@@ -338,6 +338,7 @@ def dbt(arguments: Sequence[str]) -> None:
     """Run any dbt command with connection and packages set; --target prod builds what the DAG builds."""
     from growth.dbt import invoke
 
+    arguments = arguments or ("--help",)
     words = [word for argument in arguments for word in argument.split("=", 1)]
     named = [after for option, after in itertools.pairwise(words) if option in ("--target", "-t")]
     target = named[0] if named else os.environ.get("DBT_TARGET") or "dev"

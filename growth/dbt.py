@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ LAYERS = ("staging", "dwh", "mart")
 TAGS = ("critical", "warning", "freshness")
 DISK_FULL = "No space left on device"
 UNTAGGED = (
-    "No model of layer staging has the tag of its domain: {domains}. In dbt_project/dbt_project.yml a domain has the "
+    "No tag of their domain selects the models of: {layers}. In dbt_project/dbt_project.yml a domain has the "
     "line `<domain>: {{+tags: [<domain>]}}` below staging, dwh and mart of models (README.md, Add a feed)"
 )
 ROWS_AWAY = "left raw for files"  # macro require_rows
@@ -232,13 +233,21 @@ def _of_domains(layer: str, domains: Sequence[str]) -> list[str]:
 
 
 def _untagged(domains: Sequence[str], target: str) -> str:
-    """What to do about domains without any model that their tag selects; empty where there is none of them."""
+    """What to do about domains of which the tag does not select every layer's models; empty where there is none.
+
+    A domain needs models in staging, and those in its folder below dwh and mart are its own.
+    """
     parsed = parsing.manifest(target)
     if not domains or parsed is None:
         return ""
-    tags = [set(node["tags"]) for node in parsed["nodes"].values() if node["resource_type"] == "model"]
-    names = [domain for domain in domains if not any({"staging", domain} <= each for each in tags)]
-    return UNTAGGED.format(domains=", ".join(names)) if names else ""
+    models = [node for node in parsed["nodes"].values() if node["resource_type"] == "model"]
+    missed = []
+    for domain, layer in itertools.product(domains, LAYERS):
+        own = [set(node["tags"]) for node in models if node["fqn"][1:3] == [layer, domain]]
+        selected = any({layer, domain} <= set(node["tags"]) for node in models)
+        if any(domain not in tags for tags in own) or not (selected or layer != LAYERS[0]):
+            missed.append(f"{layer}/{domain}")
+    return UNTAGGED.format(layers=", ".join(missed)) if missed else ""
 
 
 def check_layer(layer: str, warehouse: Warehouse, *, domains: Sequence[str] = ()) -> DbtResult:

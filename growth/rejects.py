@@ -55,7 +55,7 @@ def list_rejects(feeds: list[str], style: str) -> None:
 def show(path: str, limit: int, style: str) -> None:
     """Show the refused records of the file at PATH (below the landing folder) with their lines and reasons."""
     with psycopg.connect(prepared().conninfo("ingest")) as conn:
-        found = list(islice(quarantine.rejects_of(conn, path), limit))
+        found = list(islice(quarantine.rejects_of(conn, path), limit + 1))
         refused = refused_files(conn)
     if not found:
         contract_of(path)  # a feed whose contract is gone may still have records; a slip has none
@@ -63,8 +63,10 @@ def show(path: str, limit: int, style: str) -> None:
         return
     # what is no UTF-8 is shown as \xNN
     width = SHOWN_CHARACTERS if style == "table" else None
-    rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record, width)) for r in found]
+    rows = [(r.line_number, r.column_name, r.reason, r.message, _shown(r.record, width)) for r in found[:limit]]
     click.echo(table.render(("line", "column", "reason", "message", "record"), rows, style), nl=False)
+    if len(found) > limit:
+        say(f"These are the first {limit:,}; more with --limit, all of them with: growth rejects export {path}")
 
 
 @rejects.command()

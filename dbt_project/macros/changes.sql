@@ -206,6 +206,20 @@
     {%- do return(feeds | unique | list) %}
 {% endmacro %}
 
+{# Feeds that a node is made from, through whichever models: a list of their names. #}
+{% macro feeds_behind(node, seen=none) %}
+    {%- set seen = {} if seen is none else seen %}
+    {%- for parent in node.depends_on.nodes %}
+        {%- if parent in graph.sources %}
+            {%- do seen.update({parent: graph.sources[parent].name}) %}
+        {%- elif parent in graph.nodes and parent not in seen %}
+            {%- do seen.update({parent: none}) %}
+            {%- do feeds_behind(graph.nodes[parent], seen) %}
+        {%- endif %}
+    {%- endfor %}
+    {%- do return(seen.values() | select | unique | sort) %}
+{% endmacro %}
+
 {#
     The users with a row that pending loads added, changed or removed: a subquery of one column, user_id.
     The days of the loads stand beside their ids because every table of raw has an index on its time.

@@ -115,12 +115,18 @@ def test_a_domain_that_no_tag_selects_fails_the_run(
     model.write_text("-- Grain: one row.\nselect 1 as flight\n")
     untagged = dbt.run_layer("staging", pipeline.warehouse, domains=["acquisition", "travel"])
     assert not untagged.succeeded
-    assert "has the tag of its domain: travel. In dbt_project/dbt_project.yml" in untagged.reason
+    assert "selects the models of: staging/travel. In dbt_project/dbt_project.yml" in untagged.reason
     settings = tmp_path / "dbt_project" / "dbt_project.yml"
     line = "      acquisition: {+tags: [acquisition]}\n"
-    settings.write_text(settings.read_text().replace(line, f"{line}      travel: {{+tags: [travel]}}\n"))
+    settings.write_text(settings.read_text().replace(line, f"{line}      travel: {{+tags: [travel]}}\n", 1))
     assert dbt.run_layer("staging", pipeline.warehouse, domains=["travel"]).succeeded
     assert pipeline.query("select flight from staging.stg_travel__flights") == [(1,)]
+    mart = tmp_path / "dbt_project" / "models" / "mart" / "travel" / "flights_daily.sql"
+    mart.parent.mkdir()
+    mart.write_text("-- Grain: one row.\nselect 1 as flight_count\n")
+    untagged = dbt.run_layer("staging", pipeline.warehouse, domains=["travel"])
+    assert not untagged.succeeded, "its mart would never be built"
+    assert "selects the models of: mart/travel. In" in untagged.reason
 
 
 @pytest.mark.usefixtures("published")

@@ -76,6 +76,25 @@ def test_publish_passes_the_gates_first_and_rollback_takes_it_back(pipeline: Pip
 
 
 @pytest.mark.usefixtures("published")
+def test_candidates_are_published_after_a_run_of_one_domain(pipeline: Pipeline, growth: Growth) -> None:
+    """The others' models have nothing to do with its files; but what they passed over of theirs is not published."""
+    pipeline.land("events", "a.csv", ["2024-01-05 10:00:00,u,reward_search,flight,1.5,ios,,FR"])
+    pipeline.run_domains("engagement")
+    code, text = growth("publish")
+    assert code == 0, text
+    pipeline.land("sessions", "b.csv", ["2,2024-01-05 10:00:00,true,EMAIL"])
+    pipeline.load("sessions")
+    pipeline.land("events", "b.csv", ["2024-01-06 10:00:00,u,reward_search,flight,1.5,ios,,FR"])
+    pipeline.run_domains("engagement")
+    code, text = growth("publish", "--force")
+    assert code == 1
+    assert "Nothing was published: gate dwh failed" in text
+    assert "loads_are_consumed_fct_sessions_ (1 row)" in text
+    assert "FAIL 1 loads_are_consumed_fct_sessions_" in text
+    assert "FAIL 1 loads_are_consumed_fct_payments_" not in text
+
+
+@pytest.mark.usefixtures("published")
 def test_a_removed_column_is_published_by_force_once_no_view_uses_it(pipeline: Pipeline, growth: Growth) -> None:
     with psycopg.connect(pipeline.warehouse.conninfo("transform")) as conn:
         conn.execute("alter table mart.channel_conversion add column note text")
