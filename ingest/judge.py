@@ -14,10 +14,10 @@ from psycopg import sql
 
 from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Column, Contract
 from ingest.errors import SpoolFull
+from ingest.misread import guess_of_a_year, offset_behind_letters
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
 from ingest.templates import template_pattern
-from ingest.years import guess_of_a_year
 
 SPOOL_MEMORY_BYTES = 4 << 20
 # A few KB of an archive may hold millions of bad records: past so much of them a file must show that it is good.
@@ -203,7 +203,13 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
     cast: sql.Composable = sql.SQL("cast(field as {})").format(sql.SQL(column.type))
     if column.format is not None:
         cast = sql.SQL("cast(to_timestamp(field, {}) as {})").format(sql.Literal(column.format), sql.SQL(column.type))
-    checks.append(sql.SQL("{} := {};").format(variable, cast))
+    read = sql.SQL("{} := {};").format(variable, cast)
+    if column.type == "timestamptz" and column.format is None:
+        *conditions, message = offset_behind_letters()
+        unread, misread = (_refuse_if(one, "offset_behind_letters", message, shows_value=True) for one in conditions)
+        checks += [unread, read, misread]
+    else:
+        checks.append(read)
     if column.type in EVENT_TIME_TYPES and column.format is None:
         # Once it is known to be a time: Postgres reads today04:05 too, and unknown is none.
         pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))

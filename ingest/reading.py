@@ -14,10 +14,10 @@ from ingest.contract import Contract
 from ingest.errors import FileRefused, NeedsCare
 from ingest.header import check_owner, match_header, positional
 from ingest.judge import Spool
+from ingest.misread import may_be_misread
 from ingest.plain import plain_records
 from ingest.records import MAX_RECORD_BYTES, RecordCutter, RecordReader, line_end_of
 from ingest.source import BLOCK_BYTES, Source
-from ingest.years import may_guess_a_year
 
 # What files begin with that were given the wrong name, or another encoding than the contract says.
 _OTHER_KINDS = {
@@ -64,10 +64,10 @@ class RecordStream:
         """Whole records in chunks, as they stand in the file.
 
         Raises:
-            NeedsCare: quotes are not where they should be, or a date may have a year of two digits.
+            NeedsCare: quotes are not where they should be, or a date or time may be misread.
         """
-        if may_guess_a_year(self._first, self._contract, self.header, self.line_end):
-            raise NeedsCare("a date that may have a year of two digits")
+        if may_be_misread(self._first, self._contract, self.header, self.line_end):
+            raise NeedsCare("a date or time that may be misread")
         cutter = RecordCutter(self.csv, self.line_end)
         for block in self._blocks():
             if chunk := cutter.cut(block):

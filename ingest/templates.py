@@ -26,11 +26,13 @@ _SIDE_BY_SIDE = {
     **{"MM": "(?:0[1-9]|1[0-2])", "DD": r"(?:0[1-9]|[12]\d|3[01])", "YY": r"\d{2}", "IY": r"\d{2}"},
     **dict.fromkeys(("HH24", "HH12", "HH", "MI", "SS", "TZM"), r"\d{2}"),
 }
+_NUMERIC_OFFSET = r"[-+]?\d{1,2}(?::?\d{2})?"
+# The server reads UTC+2 as TZ by its letters alone, and leaves the rest out.
 _WORDS = {
     "Y,YYY": r"\d,\d{3}",
     **dict.fromkeys(("MONTH", "MON", "DAY", "DY", "RM"), r"[[:alpha:]]+\.?"),
     **dict.fromkeys(("AM", "PM", "AD", "BC", "A.M.", "P.M.", "A.D.", "B.C."), r"[[:alpha:]]\.?[[:alpha:]]\.?"),
-    **{"TZH": r"[-+]?\d{1,2}", "OF": r"[-+]?\d{1,2}(?::?\d{2})?", "TZ": r"[^[:space:]]+"},
+    **{"TZH": r"[-+]?\d{1,2}", "OF": _NUMERIC_OFFSET, "TZ": rf"(?:[[:alpha:]]+|{_NUMERIC_OFFSET})"},
 }
 _PIECE = re.compile(
     r'"(?P<quoted>(?:[^"\\]|\\.)*)"?'

@@ -42,6 +42,11 @@ GOOD = b"7,2024-01-01,true,DIRECT\n"
             HEADER + b"7,18/11/26,true,\n",
             '  line 2, column time_started: two_digit_year: "18/11/26" has no year of four digits: deliver it in',
         ),
+        (
+            HEADER + b"7,2024-01-05 10:00 UTC+2,true,\n",
+            '  line 2, column time_started: offset_behind_letters: "2024-01-05 10:00 UTC+2" has an offset behind'
+            " letters, whose sign would be taken for its opposite: deliver it as +02:00, or Z for UTC",
+        ),
         (HEADER + GOOD + b"\\.\n" + GOOD, "  line 3, column time_started: missing_column: "),
         (HEADER + b'7,2024-01-01,true,"\n\n"\n' + b"x,2024-01-01,true,\n", "  line 5, column userid: wrong_type: "),
         (b"", "the file is empty (0 bytes)"),

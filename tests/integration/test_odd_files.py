@@ -18,6 +18,11 @@ LARGE = pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
 DAY = "2024-01-01"
 # forms of a browser are sent with CR LF, whatever line end the file has
 FORM = "a\r\nb\r\nc\r\n"
+OFFSETS = (
+    b"id,at,note\n1,2024-01-05 10:00:00+02,x\n2,2024-01-05 10:00:00 UTC+2,x\n3,Fri Jan 05 2024 10:00:00 GMT+0100,x\n"
+    b"4,Fri Jan 05 2024 10:00:00 GMT+0100 (Central European Time),x\n5,2024-01-05 10:00:00 Etc/GMT+2,x\n"
+    b"6,2024-01-05 10:00:00 GMT +1,x\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +211,47 @@ BROKEN = [
             ("CSV", "a.csv", b"id,at,note\n1,18/11/26,x\n", b"1,18/11/26,x"),
             ("Parquet", "a.parquet", parquet(id=["1"], at=["18/11/26"], note=["x"]), b"1,18/11/26,x"),
         )
+    ),
+    *(
+        bare(
+            f"offsets behind letters{where}",
+            OFFSETS,
+            *((1, "2024-01-05 08:00:00+00", "x"), (5, "2024-01-05 12:00:00+00", "x")),
+            rejects=[
+                (3, b"2,2024-01-05 10:00:00 UTC+2,x", "at", "offset_behind_letters"),
+                (4, b"3,Fri Jan 05 2024 10:00:00 GMT+0100,x", "at", "offset_behind_letters"),
+                (5, b"4,Fri Jan 05 2024 10:00:00 GMT+0100 (Central European Time),x", "at", "offset_behind_letters"),
+                (7, b"6,2024-01-05 10:00:00 GMT +1,x", "at", "wrong_type"),
+            ],
+            **more,
+        )
+        for where, more in (
+            ("", {}),
+            (" where the contract says what comes first", {"csv": {"date_order": "DMY"}}),
+            (" in a file that is read with care from the start", {"csv": {"nulls": ["", "NULL"]}}),
+        )
+    ),
+    bare(
+        "an offset behind letters, below records that make the file be read with care",
+        b"id,at,note\nx,2024-01-05,x\n" + b"1,2024-01-05,x\n" * 3000 + b"2,2024-01-05 10:00 UTC+2,x\n",
+        *[(1, "2024-01-05", "x")] * 3000,
+        rejects=[
+            (2, b"x,2024-01-05,x", "id", "wrong_type"),
+            (3003, b"2,2024-01-05 10:00 UTC+2,x", "at", "offset_behind_letters"),
+        ],
+    ),
+    bare(
+        "offsets behind letters in texts of Parquet",
+        parquet(id=["1", "2"], at=["2024-01-05 10:00+02", "2024-01-05 10:00 UTC+2"], note=["x", "x"]),
+        (1, "2024-01-05 08:00:00+00", "x"),
+        rejects=[(3, b"2,2024-01-05 10:00 UTC+2,x", "at", "offset_behind_letters")],
+        file_name="a.parquet",
+    ),
+    bare(
+        "a day with an offset behind letters, which is not read",
+        b"id,at,note\n1,2024-01-05 10:00 UTC+2,x\n2,2024-01-05 23:00-05:00,x\n",
+        *((1, "2024-01-05", "x"), (2, "2024-01-05", "x")),
+        columns=(ID, column("at", "date"), NOTE),
     ),
     bare(
         "years of two digits where the contract says what comes first",

@@ -66,6 +66,8 @@ def test_what_the_server_writes_has_every_part(conn: psycopg.Connection, templat
         ("DD.MM.YY", "5.1.24"),
         ("YYYY-MM-DD HH24:MI", "2024-01-05 9:00"),
         ('"on" DD Mon YYYY', "On 05 Jan 2024"),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-05 10:00 CET"),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-05 10:00 +02:00"),
     ],
 )
 def test_parts_may_be_short_and_kept_apart_otherwise(conn: psycopg.Connection, template: str, text: str) -> None:
@@ -109,6 +111,8 @@ def test_what_the_server_reads_right_all_the_same_is_fine(conn: psycopg.Connecti
         ("YYYY-MM-DD HH24:MI", "2024-01-05"),
         ("YYYY-DDD", "2024-000"),
         ("YYYY MM DD HH12 AM", "2024 01 05 11"),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-05 10:00 UTC+2"),
+        ("YYYY-MM-DD HH24:MI TZ", "2024-01-05 10:00 GMT+0100"),
     ],
 )
 def test_a_part_that_is_missing_or_no_date_is_none(conn: psycopg.Connection, template: str, text: str) -> None:
