@@ -14,7 +14,7 @@ from psycopg import sql
 
 from ingest.contract import EVENT_TIME_TYPES, EXTRACT_DATE, Column, Contract
 from ingest.errors import SpoolFull
-from ingest.misread import guess_of_a_year, offset_behind_letters
+from ingest.misread import RELATIVE_TIMES, guess_of_a_year, offset_behind_letters
 from ingest.records import Suspect
 from ingest.tables import raw_table, time_range
 from ingest.templates import template_pattern
@@ -212,7 +212,7 @@ def _step(contract: Contract, column: Column, place: int) -> sql.Composed:
         checks.append(read)
     if column.type in EVENT_TIME_TYPES and column.format is None:
         # Once it is known to be a time: Postgres reads today04:05 too, and unknown is none.
-        pattern = sql.SQL("field ~* {}").format(sql.Literal("now|today|tomorrow|yesterday"))
+        pattern = sql.SQL("field ~* {}").format(sql.Literal(RELATIVE_TIMES))
         checks.append(_refuse_if(pattern, "relative_time", "a time that depends on when it is read"))
     if column.format is not None:
         # to_timestamp takes a year that the template has not for the year 1 BC.

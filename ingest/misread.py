@@ -33,10 +33,11 @@ _MONTHS = (
     "|nov(?:ember)?|dec(?:ember)?"
 )
 _DAYS = "mon(?:day)?|tue(?:s|sday)?|wed(?:s|nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+RELATIVE_TIMES = "now|today|tomorrow|yesterday"  # refused for what they are, as soon as they are known to be times
 _LETTERS_OF_AN_OFFSET = (
     r"(?<![a-z])"
     # From a word that it knows the server parts a plus and digits, but no minus: it takes PM-05 for a zone.
-    rf"(?!(?:{_MONTHS}|{_DAYS}|am|pm|ad|bc)[+\d]|(?:{_MONTHS})-)"
+    rf"(?!(?:{_MONTHS}|{_DAYS}|am|pm|ad|bc|{RELATIVE_TIMES})[+\d]|(?:{_MONTHS})-)"
     # the names in the tz database that look like that
     r"(?!(?<=etc/)gmt[-+]\d\d?(?![\w:.])|(?:est5edt|cst6cdt|mst7mdt|pst8pdt)(?![\w:.+-]))"
     # shorter ones without a sign are J2460315 and T10
