@@ -17,7 +17,6 @@ from dbt_common.clients import agate_helper
 from dbt_common.events.base_types import EventLevel
 from dbt_common.events.event_manager import EventManager
 
-# dbt makes as many agate types for each statement as these, each with some hundred regular expressions.
 _make_type_tester = agate_helper.build_type_tester
 _fire_event = EventManager.fire_event
 
@@ -67,6 +66,7 @@ def members(namespace: Any) -> dict[str, Any]:
 
 @functools.cache
 def types(null_values: tuple[str, ...]) -> list[Any]:
+    """Made once: dbt makes them for each statement, some with a hundred regular expressions."""
     return list(_make_type_tester((), null_values)._possible_types)
 
 

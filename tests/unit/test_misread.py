@@ -138,7 +138,7 @@ def test_an_offset_matters_only_in_a_time() -> None:
 
 def is_refused(conn: psycopg.Connection, value: str, place: int) -> bool:
     condition = offset_behind_letters()[place]
-    row = conn.execute(f"select {condition} from (select %s::text as field) as value", [value]).fetchone()  # type: ignore[arg-type]
+    row = conn.execute(f"select {condition} from (select %s::text as field) as value".encode(), [value]).fetchone()
     assert row is not None
     return bool(row[0])
 
