@@ -59,6 +59,13 @@ def test_a_command_on_a_fresh_home_sets_the_warehouse_up(
     assert growth(*arguments) == expected
 
 
+def test_dbt_without_a_command_says_which_there_are(growth: Growth) -> None:
+    code, output, errors = growth("dbt")
+    assert (code, errors) == (0, "")
+    assert output.startswith("Usage: ")
+    assert "build" in output
+
+
 def test_a_server_of_ones_own_is_left_as_it_is(
     growth: Growth, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,15 @@
 #}
 {% test loads_are_consumed(model) %}
 {{ config(tags=['critical']) }}
-{%- set node = graph.nodes.values() | selectattr('name', 'equalto', model.identifier) | first if execute else none %}
+{%- set nodes = graph.nodes.values() | selectattr('alias', 'equalto', model.identifier) | list if execute else [] %}
+{%- set feeds = feeds_behind(nodes[0]) if nodes else [] %}
+{%- if execute and not feeds %}
+    {{ exceptions.raise_compiler_error(model.identifier ~ ' is made from no feed: loads_are_consumed has nothing to ask') }}
+{%- endif %}
 select loads.load_id, loads.feed, loads.source_file
 from raw._loads as loads
 where
-    loads.feed in ('{{ feeds_behind(node) | join("', '") if node }}')
+    loads.feed in ('{{ feeds | join("', '") }}')
     and loads.load_id in (
         select unnest(newest.load_ids) from (
             select load_ids from {{ state('_batches') }} order by started_at desc limit 1
